@@ -1,0 +1,14 @@
+"""Which model folder a worker registers."""
+
+from pathlib import Path
+
+# Tokenizer and config only; made by make_model.py when the image is built.
+FOLDER = "/opt/stand-in/model"
+
+
+def resolve(name: str) -> str:
+    """The folder to register for `name`: the folder itself where there is one, else the stand-in's own.
+
+    So `--model Qwen/Qwen3-0.6B` needs no network, no token and no mount. The served name stays what the user asked for.
+    """
+    return name if Path(name).is_dir() else FOLDER

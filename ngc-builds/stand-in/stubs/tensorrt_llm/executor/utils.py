@@ -1,0 +1,5 @@
+"""Errors."""
+
+
+class RequestError(RuntimeError):
+    """Fails one request; any other error ends the worker."""

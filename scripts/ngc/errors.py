@@ -1,0 +1,13 @@
+"""The two ways to fail; each text is one sentence with the fix, printed once by the verb."""
+
+
+class Wrong(Exception):
+    """The user asked wrongly: exit code 2."""
+
+    code = 2
+
+
+class Failed(Exception):
+    """The asking was right and the work failed: exit code 1."""
+
+    code = 1

@@ -1,0 +1,100 @@
+"""What a build came to, as one table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ngc import sizes
+from ngc.engine import Found
+from ngc.plan import Plan
+from ngc.runner import Result
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
+    """A row for each image and base of the plan. Sizes are bytes on disk, None where the image is not there."""
+    by_image = {result.step.image: result for result in results}
+    table = []
+    for result in results:
+        build, image = result.step.build, result.found
+        target = build.target if build else None
+        parent = by_image[build.parent].found if build and build.parent in by_image else None
+        base = _bottom(by_image, result)
+        table.append(
+            {
+                "image": result.step.image,
+                "result": result.outcome,
+                "seconds": round(result.seconds, 1),
+                "on_disk": sizes.on_disk(plan.engine, image) if image else None,
+                "above_parent": _above(plan, image, parent) if target else None,
+                "above_base": _above(plan, image, base) if target else None,
+                "budget": target.budget if target else None,
+                "why": result.step.why,
+                "note": result.note,
+                "log": str(result.log) if result.log else None,
+                "replay": str(result.replay) if result.replay else None,
+            }
+        )
+    for name, text in plan.refused.items():
+        table.append({"image": name, "result": "not on this base", "note": text})
+    return table
+
+
+def _bottom(by_image: dict[str, Result], result: Result) -> Found | None:
+    """The base that an image stands on in the end."""
+    while result.step.build and result.step.build.target and result.step.build.parent in by_image:
+        result = by_image[result.step.build.parent]
+    return result.found
+
+
+def _above(plan: Plan, image: Found | None, below: Found | None) -> int | None:
+    return sizes.above(plan.engine, image, below) if image and below else None
+
+
+def as_json(plan: Plan, results: Sequence[Result]) -> str:
+    """The table for programs."""
+    return json.dumps(rows(plan, results), indent=2)
+
+
+def table(plan: Plan, results: Sequence[Result]) -> Table:
+    """The table for people: sizes on disk, logs only of what ran."""
+    from rich.table import Table
+
+    data = rows(plan, results)
+    ran = any(row.get("log") for row in data)
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    headings = ["image", "result", "seconds", "on disk", "above parent", "above base", "budget"]
+    for heading in headings:
+        view.add_column(heading, justify="left" if heading in ("image", "result") else "right", no_wrap=True)
+    if ran:
+        view.add_column("log (replay.sh beside it)", overflow="fold")
+    for row in data:
+        cells = [row["image"], _styled(row["result"]), f"{row.get('seconds') or 0:.1f}"]
+        cells += [sizes.text(row.get(key)) for key in ("on_disk", "above_parent", "above_base", "budget")]
+        if ran:
+            cells.append(_short(row["log"]) if row.get("log") else "")
+        view.add_row(*cells)
+    return view
+
+
+def _styled(outcome: str) -> str:
+    colour = {"built": "green", "up to date": "green", "skipped": "yellow", "not on this base": "yellow"}.get(
+        outcome, "red"
+    )
+    return f"[{colour}]{outcome}[/]"
+
+
+def _short(path: str) -> str:
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) else path
+
+
+def notes(plan: Plan, results: Sequence[Result]) -> list[str]:
+    """The sentences under the table: what failed and why, and what this base cannot have."""
+    failed = [f"{r.step.image}: {r.outcome}: {r.note}" for r in results if not r.good and r.note]
+    return [*failed, *plan.refused.values()]

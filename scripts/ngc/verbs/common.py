@@ -1,0 +1,52 @@
+"""What every verb shares: how it is declared, and how an error reaches the user."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from ngc.errors import Failed, Wrong
+
+FRAMEWORK = "only this framework; may be repeated (default: all)"
+TARGET = "only this target; may be repeated (default: all)"
+BASE = "what to build on: ngc, stand-in, or an image reference with one --framework (default: ngc, or the variable NGC_BASE)"
+TAG = "tag of the images, replacing the whole tag (default: the base's version)"
+PLAN = "print what would be done, and stop"
+JSON = "print data for programs"
+
+
+def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Declare a verb: an Invoke task whose errors are one sentence on stderr and an exit code.
+
+    0 done, 1 it failed, 2 asked wrongly, 130 interrupted.
+    """
+
+    def declare(function: Callable[..., Any]) -> Any:
+        @functools.wraps(function)
+        def guarded(*arguments: Any, **keywords: Any) -> Any:
+            try:
+                return function(*arguments, **keywords)
+            except (Wrong, Failed) as error:
+                raise Exit(f"error: {error}", code=error.code) from None
+            except KeyboardInterrupt:
+                raise Exit("interrupted", code=130) from None
+            except BrokenPipeError:
+                sys.stderr.close()  # the reader of our output is gone (| head): nothing to say and nobody to hear it
+                raise Exit(code=1) from None
+
+        declared: Any = task(guarded, help=help, iterable=list(iterable), auto_shortflags=False, **options)
+        return declared
+
+    return declare
+
+
+def one_of(flag: str, value: str, choices: Sequence[str]) -> str:
+    """The value, if it is one of the choices. Raises Wrong."""
+    if value not in choices:
+        raise Wrong(f"{flag} is '{value}'; choose from: {', '.join(choices)}")
+    return value

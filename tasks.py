@@ -1,0 +1,25 @@
+"""The verbs of this repository: `invoke --list` shows them, `invoke --help VERB` explains one."""
+
+import sys
+from pathlib import Path
+
+from invoke.collection import Collection
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
+
+from ngc.verbs import images, machine, testing  # the path above makes it importable
+
+namespace = Collection()
+for verb, name in (
+    (images.list_, "list"),
+    (machine.doctor, "doctor"),
+    (machine.setup, "setup"),
+    (images.build, "build"),
+    (images.build_all, "build-all"),
+    (images.push, "push"),
+    (images.clean, "clean"),
+    (testing.test, "test"),
+    (testing.test_all, "test-all"),
+    (images.shell, "shell"),
+):
+    namespace.add_task(verb, name=name)

@@ -1,0 +1,163 @@
+"""What holds for every layout: what is loaded, what is claimed, who may run it, how big it is."""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sh
+
+from .stack import Container, Model
+
+BUDGET = 400 * 10**6
+
+LOADED_LIBCUDA = (
+    "import ctypes; ctypes.CDLL('libcuda.so.1'); "
+    "print(*{line.split()[-1] for line in open('/proc/self/maps') if 'libcuda.so.1' in line})"
+)
+# Something else that loads alone and is no stub: stands for a driver.
+OTHER = "/lib/x86_64-linux-gnu/libz.so.1"
+
+
+@pytest.fixture(scope="module")
+def worker(services: tuple, framework: str) -> Container:
+    """One aggregated worker that has answered."""
+    stack, url = services
+    model = Model(stack, url, framework)
+    container = model.worker()
+    model.wait_for_answer()
+    return container
+
+
+def test_it_fits_the_budget(facts: dict[str, Any]):
+    """On disk, sum of the layers."""
+    assert facts["Size"] <= BUDGET
+
+
+def test_ucx_and_its_modules_are_loaded_from_the_base(worker: Container):
+    """PyPI's nixl brings a UCX of its own and finds it before LD_LIBRARY_PATH is asked; without the base's modules no
+    GPU is ever seen, and nothing else shows it."""
+    paths = set(re.findall(r"/\S+/libuc[mpst]\S*\.so\S*", worker.exec("cat", "/proc/1/maps")))
+    libraries = {path for path in paths if "/libuc" in path and "_" not in path.rsplit("/", 1)[1]}
+    modules = paths - libraries
+    assert {path.rsplit("/", 1)[0] for path in libraries} == {"/usr/local/ucx/lib"}
+    assert {path.rsplit("/", 1)[0] for path in modules} == {"/usr/local/ucx/lib/ucx"}
+
+
+def test_nixl_is_loaded_from_where_its_variables_say(worker: Container):
+    maps = worker.exec("cat", "/proc/1/maps")
+    directory = worker.exec("sh", "-c", "echo $NIXL_LIB_DIR").strip()
+    assert f"{directory}/libnixl.so" in maps
+    assert f"{directory}/plugins/libplugin_UCX.so" in maps
+
+
+def test_an_idle_worker_is_idle(worker: Container):
+    """NIXL's own progress thread would take a core."""
+    percent = worker.exec(
+        "python3",
+        "-c",
+        "import time; used = lambda: sum(map(int, open('/proc/1/stat').read().rsplit(')', 1)[1].split()[11:13]));"
+        "a = used(); time.sleep(5); print((used() - a) / 5)",  # ticks are 1/100 s
+    )
+    assert float(percent) < 10
+
+
+def test_the_driver_stub_is_found_when_there_is_no_driver(run: Callable[..., str]):
+    assert run("python3", "-c", LOADED_LIBCUDA).strip() == "/usr/lib/libcuda.so.1"
+
+
+def test_a_driver_on_the_library_path_wins(run: Callable[..., str]):
+    script = f'mkdir /tmp/driver && cp {OTHER} /tmp/driver/libcuda.so.1 && exec python3 -c "$1"'
+    for path in ("/tmp/driver", "$LD_LIBRARY_PATH:/tmp/driver"):
+        shown = run("sh", "-c", f"export LD_LIBRARY_PATH={path}; {script}", "sh", LOADED_LIBCUDA)
+        assert "/tmp/driver/libcuda.so.1" in shown
+        assert "/usr/lib/libcuda.so.1" not in shown
+
+
+@pytest.mark.parametrize("folder", ["/usr/lib/x86_64-linux-gnu", "/usr/local/nvidia/lib64"])
+@pytest.mark.parametrize("before, after", [("true", "true"), ("ldconfig", "true"), ("true", "ldconfig")])
+def test_a_driver_mounted_into_a_default_folder_wins(run: Callable[..., str], folder: str, before: str, after: str):
+    """The NVIDIA container toolkit mounts it there, and may or may not run ldconfig; a derived image may have run it."""
+    script = f'{before}; mkdir -p {folder}; cp {OTHER} {folder}/libcuda.so.1; {after}; exec python3 -c "$1"'
+    shown = run("sh", "-c", script, "sh", LOADED_LIBCUDA)
+    assert f"{folder}/libcuda.so.1" in shown.split()
+    assert "/usr/lib/libcuda.so.1" not in shown.split()
+
+
+def test_it_claims_no_package_that_it_does_not_have(run: Callable[..., str]):
+    names = run(
+        "python3", "-c", "from importlib.metadata import distributions; print(*sorted(d.name for d in distributions()))"
+    ).split()
+    assert not {"torch", "vllm", "tensorrt_llm", "tensorrt-llm", "transformers"} & set(names)
+    assert {"ai-dynamo", "ai-dynamo-runtime", "nixl"} <= set(names)
+
+
+def test_only_the_engine_it_stands_in_for_can_be_imported(run: Callable[..., str], framework: str):
+    found = run(
+        "python3", "-c", "from importlib.util import find_spec; print(*filter(find_spec, ('vllm', 'tensorrt_llm')))"
+    )
+    assert found.split() == [{"vllm": "vllm", "trtllm": "tensorrt_llm"}[framework]]
+
+
+def test_any_user_of_group_0_can_run_a_worker(model: Model):
+    """OpenShift gives a random UID; only /tmp is writable here."""
+    model.worker(options=("--user", "12345:0", "--read-only", "--tmpfs", "/tmp"))
+    model.wait_for_answer()
+    assert model.first_word() == "local"
+
+
+def test_the_folders_of_the_real_image_are_there(run: Callable[..., str], facts: dict[str, Any]):
+    paths = [
+        "/usr/local/ucx/bin/ucx_info",
+        "/usr/local/ucx/bin/ucx_perftest",
+        "/usr/local/ucx/include/ucp/api/ucp.h",
+        "/usr/local/bin/etcd/etcd",
+        "/usr/local/bin/etcd/etcdctl",
+        "/usr/bin/nats-server",
+        "/opt/dynamo/wheelhouse",
+        "/opt/dynamo/venv/bin/python3",
+        "/opt/nvidia/nvda_nixl/lib/x86_64-linux-gnu/plugins/libplugin_UCX.so",
+        "/workspace/version.txt",
+    ]
+    assert set(run("ls", "-d", *paths).split()) == set(paths)
+    assert facts["Config"]["Entrypoint"] == ["/opt/nvidia/nvidia_entrypoint.sh"]
+    assert facts["Config"]["User"] in ("", "root")
+    assert facts["Config"]["WorkingDir"] == "/workspace"
+
+
+def test_ucx_says_the_version_of_the_real_image(run: Callable[..., str]):
+    assert "1.19.0" in run("ucx_info", "-v")
+
+
+def test_the_entrypoint_runs_its_arguments_after_a_banner(client: sh.Command, image: str):
+    shown = str(client("run", "--rm", "--label", "ngc-dynamo.test", image, "echo", "hello there", _timeout=30))
+    assert shown.endswith("hello there\n")
+    assert "stand-in" in shown
+
+
+def test_no_certificate_of_the_building_machine_is_in_the_image(run: Callable[..., str]):
+    """A network's own CA would come along with the build secret, were it stored."""
+    bundle = Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
+    if not bundle.exists():
+        pytest.skip(f"this machine has no {bundle} to compare with")
+    own = set(certificates(bundle.read_text(errors="replace")))
+    public = set(certificates(run("sh", "-c", "cat /usr/share/ca-certificates/*/*.crt")))
+    trusted = set(certificates(run("cat", "/etc/ssl/certs/ca-certificates.crt")))
+    assert trusted == public
+    # The middle of a certificate is all its own; the first lines name only its issuer.
+    lines = {base64.encodebytes(one).splitlines()[len(one) // 114].decode() for one in own - public}
+    for line in lines:
+        found = run("sh", "-c", 'grep -rlF --exclude-dir=proc --exclude-dir=sys -- "$1" / || true', "sh", line)
+        assert not found
+    assert not run("sh", "-c", "ls -A /run/secrets 2>/dev/null || true")
+
+
+def certificates(text: str) -> list[bytes]:
+    """The DER content of all certificates in a PEM text."""
+    pattern = "-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----"
+    return [ssl.PEM_cert_to_DER_cert(one) for one in re.findall(pattern, text, re.DOTALL)]
