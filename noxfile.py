@@ -3,8 +3,9 @@
 lint               ruff, mypy, shellcheck, hadolint, yamllint
 unit               the code behind the verbs, on trees in temporary folders and on a real engine
 test_<framework>   contract tests of the built images of a framework (never builds); -- --base=stand-in
+tables             write the tables in README and docs anew
 lock               make requirements.lock anew from pyproject.toml
-bench              the measured comparisons
+bench              the measured comparisons (docs/BUILD.md keeps results)
 
 Words after -- go to pytest, but for --base=..., which the image tests read.
 """
@@ -22,6 +23,8 @@ from ngc import catalog  # noqa: E402  # the path above makes it importable
 # In this repository's own environment everything is installed already; any other nox makes an environment per session.
 INSIDE = Path(sys.prefix) == ROOT / ".venv"
 BACKEND = "none" if INSIDE else "venv"
+
+TABLES = ("-m", "ngc.tables")
 
 nox.options.reuse_venv = "yes"
 nox.options.stop_on_first_error = False
@@ -59,6 +62,7 @@ def lint(session: nox.Session) -> None:
     session.run("shellcheck", "--external-sources", *shells)
     session.run("hadolint", *dockerfiles)
     session.run("yamllint", "--strict", ".")
+    session.run("python", *TABLES, "--check", env={"PYTHONPATH": "scripts"})
 
 
 @nox.session(venv_backend=BACKEND)
@@ -79,6 +83,13 @@ def test_framework(session: nox.Session) -> None:
 
 for framework in catalog.read().frameworks:
     nox.session(test_framework, name=f"test_{framework.name}", venv_backend=BACKEND, tags=["image"])
+
+
+@nox.session(venv_backend=BACKEND, default=False)
+def tables(session: nox.Session) -> None:
+    """Write the tables in README and docs anew from the tree."""
+    prepare(session)
+    session.run("python", *TABLES, env={"PYTHONPATH": "scripts"})
 
 
 @nox.session(venv_backend=BACKEND, default=False)

@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,21 +82,21 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("registry")
     config = folder / "config.yml"
     config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}}}}}\nhttp: {{addr: '{host}'}}\n")
-    child = sh.Command(program)(
-        "serve", str(config), _bg=True, _bg_exc=False, _out=os.devnull, _err=str(folder / "log")
-    )
     address, port = host.split(":")
 
     def answers() -> bool:
         with socket.socket() as probe:
             return probe.connect_ex((address, int(port))) == 0
 
-    try:
-        wait_for(answers, f"a registry on {host}")
-        yield host
-    finally:
-        child.terminate()
-        child.wait(timeout=10) if child.is_alive() else None
+    with (folder / "log").open("wb") as log:
+        child = sh.Command(program)("serve", str(config), _bg=True, _bg_exc=False, _out=log, _err=log)
+        try:
+            wait_for(answers, f"a registry on {host}")
+            yield host
+        finally:
+            with suppress(ProcessLookupError, sh.SignalException):
+                child.terminate()
+                child.wait(timeout=10)
 
 
 @pytest.fixture

@@ -282,7 +282,7 @@ def _explain(path: Path, error: Any, data: Any) -> str:
 def _keys(place: str, data: Any) -> tuple[str, ...]:
     """The keys of a place such as `.bases.0.6.1.platforms[0]`; the data tells which dots belong to a key."""
     if isinstance(data, dict):
-        for key, value in data.items():
+        for key, value in sorted(data.items(), key=lambda item: -len(str(item[0]))):
             if re.match(rf"\.{re.escape(str(key))}(?=[.\[]|$)", place):
                 return (str(key), *_keys(place[len(str(key)) + 1 :], value))
     elif isinstance(data, list) and (index := re.match(r"\[(\d+)\]", place)):
@@ -298,8 +298,13 @@ def _at(path: Path, keys: tuple[str, ...]) -> str:
     for key in keys:
         place = int(key) if isinstance(node, list) else key
         try:
-            line = node.lc.data[place][0]
+            line = next(source.lc.data[place][0] for source in _with_merged(node) if place in source.lc.data)
             node = node[place]
-        except (AttributeError, KeyError, IndexError, TypeError):
+        except (AttributeError, KeyError, IndexError, TypeError, StopIteration):
             break
     return f"{path}:{line + 1}: "
+
+
+def _with_merged(node: Any) -> list[Any]:
+    """A mapping and those that `<<` merges into it: a key's line is in the one that wrote it."""
+    return [node, *getattr(getattr(node, "merge", None), "value", ())]

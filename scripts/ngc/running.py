@@ -39,7 +39,7 @@ def gpu_present() -> bool:
 
 def options(client: Engine, gpu: bool) -> Options:
     """What a container needs: with a GPU also the devices, host memory and limits, as far as the host's own limits go."""
-    words = ["--init", "--shm-size", SHARED_MEMORY]
+    words = ["--shm-size", SHARED_MEMORY]
     if not gpu:
         return Options(tuple(words))
     words += ["--device", "nvidia.com/gpu=all"] if client.podman else ["--gpus", "all"]

@@ -33,7 +33,9 @@ def run(subjects: Sequence[Subject], extra: Sequence[str]) -> int:
 
     environment = {**os.environ, SUBJECTS_VARIABLE: json.dumps([asdict(subject) for subject in subjects])}
     pytest = sh.Command(sys.executable).bake("-m", "pytest", str(ROOT / "tests" / "images"), *extra)
-    done = pytest(_env=environment, _out=sys.stdout, _err=sys.stderr, _ok_code=list(range(6)), _return_cmd=True, _cwd=str(ROOT))
+    done = pytest(
+        _env=environment, _out=sys.stdout, _err=sys.stderr, _ok_code=list(range(6)), _return_cmd=True, _cwd=str(ROOT)
+    )
     return int(done.exit_code)
 
 

@@ -19,7 +19,8 @@ import pytest
 import sh
 import testinfra
 
-from ngc import bases, catalog, engine as engines
+from ngc import bases, catalog
+from ngc import engine as engines
 from ngc.catalog import Base, Component
 from ngc.clean import TEST_LABEL
 from ngc.engine import Engine, Found
@@ -137,7 +138,19 @@ def start(client: Engine, subject: Subject) -> Iterator[Callable[..., Container]
     def run(*options: str) -> Container:
         name = f"ngc-test-{uuid.uuid4().hex[:12]}"
         started.append(name)
-        words = ["run", "--detach", "--init", "--name", name, "--label", f"{TEST_LABEL}=1", *options, "--entrypoint", "sleep"]
+        words = [
+            "run",
+            "--detach",
+            "--stop-signal",
+            "SIGKILL",
+            "--name",
+            name,
+            "--label",
+            f"{TEST_LABEL}=1",
+            *options,
+            "--entrypoint",
+            "sleep",
+        ]
         engines.ask(client, *words, client.local(subject.image), "infinity")
         return Container(client, name, testinfra.get_host(f"{client.name}://{name}"))
 
@@ -160,7 +173,7 @@ def run_image(client: Engine, subject: Subject) -> Callable[..., str]:
 
     def run(*command: str, options: tuple[str, ...] = (), seconds: int = SECONDS) -> str:
         name = f"ngc-test-{uuid.uuid4().hex[:12]}"
-        words = ["run", "--rm", "--init", "--name", name, "--label", f"{TEST_LABEL}=1", *options]
+        words = ["run", "--rm", "--name", name, "--label", f"{TEST_LABEL}=1", *options]
         docker = sh.Command(client.client)
         try:
             return str(docker(*words, client.local(subject.image), *command, _tty_out=False, _timeout=seconds))

@@ -41,9 +41,28 @@ PERFTEST_PUT = """\
 [1795568862.917923] [vm:16580:0]   |                 3671..inf | zero-copy                                            | cma/memory  |
 """
 
-# Not captured: the shape that UCX's documentation shows for GPUs, RDMA and two lanes; there is no such machine here.
-GPU_RDMA = """\
-| ucp_context_0 inter-node cfg#2 | remote memory write by ucp_put*(multi) from cuda/GPU0 memory to cuda |
+# Captured on an H100: ucx_perftest, GPU to GPU memory in two processes.
+GPU = """\
+[1795570616.182734] [vm:1026 :0]   | perftest self cfg#2 | remote memory write by ucp_put* from host memory to cuda    |
+[1795570616.182739] [vm:1026 :0]   +---------------------+--------------------------------------------+----------------+
+[1795570616.182742] [vm:1026 :0]   |              0..inf | zero-copy                                  | cuda_copy/cuda |
+[1795570616.182745] [vm:1026 :0]   +---------------------+--------------------------------------------+----------------+
+[1795570616.184122] [vm:1026 :0]   | perftest intra-node cfg#1 | remote memory write by ucp_put* from cuda/GPU0 to cuda    |
+[1795570616.184126] [vm:1026 :0]   +---------------------------+-------------------------------------------+---------------+
+[1795570616.184130] [vm:1026 :0]   |                    0..inf | zero-copy                                 | cuda_ipc/cuda |
+[1795570616.184134] [vm:1026 :0]   +---------------------------+-------------------------------------------+---------------+
+"""
+
+# Captured on an H100: NIXL reads from host memory into GPU memory.
+GPU_READ = """\
+[1795570814.927307] [vm:826  :2]   | ucp_context_0 intra-node cfg#2 | remote memory read by ucp_get*(multi) into cuda/GPU0 from host    |
+[1795570814.927309] [vm:826  :2]   +--------------------------------+----------------------------------------------------------+--------+
+[1795570814.927310] [vm:826  :2]   |                         0..inf | software emulation                                       | tcp/lo |
+"""
+
+# Not captured: the shape that UCX's documentation shows for RDMA and two lanes; no machine with RDMA was at hand.
+RDMA = """\
+| ucp_context_0 inter-node cfg#2 | remote memory write by ucp_put*(multi) from cuda/GPU0 to cuda/GPU1 |
 |                          0..8K | (?) copy-in   | rc_mlx5/mlx5_0:1                                      |
 |                       8193..inf | zero-copy     | 50% on rc_mlx5/mlx5_0:1 and 50% on rc_mlx5/mlx5_1:1   |
 """
@@ -86,10 +105,27 @@ def test_an_endpoint_to_oneself_counts_only_when_there_is_no_other():
     assert route(other.partition("[1795568766.084134]")[0], "ucp_put", 4096).transport == "self/memory"
 
 
+def test_tables_of_two_threads_that_write_into_each_other_are_kept_apart():
+    other = NIXL_READ.replace("vm:21836:0", "vm:21836:1").replace("tcp/lo", "tcp/eth0").splitlines()
+    mixed = "\n".join(line for pair in zip(NIXL_WRITE.splitlines()[6:9], other, strict=True) for line in pair)
+    assert route(mixed, "ucp_put", 4096).transport == "tcp/lo"
+    assert route(mixed, "ucp_get", 4096).transport == "tcp/eth0"
+
+
 def test_gpu_memory_is_told_from_host_memory():
-    assert route(GPU_RDMA, "ucp_put", 8192, "cuda", "cuda") == ucx_log.Route("rc_mlx5/mlx5_0:1", "copy-in")
-    assert "and 50% on rc_mlx5/mlx5_1:1" in route(GPU_RDMA, "ucp_put", 1 << 20, "cuda", "cuda").transport
-    assert route(GPU_RDMA, "ucp_put", 8192, "host", "cuda") == ucx_log.Route()
+    assert route(GPU, "ucp_put", 4096, "cuda", "cuda") == ucx_log.Route("cuda_ipc/cuda", "zero-copy")
+    assert route(GPU, "ucp_put", 4096, "host", "cuda") == ucx_log.Route("cuda_copy/cuda", "zero-copy")
+    assert route(GPU, "ucp_put", 4096, "cuda", "host") == ucx_log.Route()
+
+
+def test_a_read_names_the_near_memory_first():
+    assert route(GPU_READ, "ucp_get", 4096, "cuda", "host").transport == "tcp/lo"
+    assert route(GPU_READ, "ucp_get", 4096, "host", "cuda").transport == "unknown"
+
+
+def test_two_lanes_are_shown_as_ucx_words_them():
+    assert route(RDMA, "ucp_put", 8192, "cuda", "cuda") == ucx_log.Route("rc_mlx5/mlx5_0:1", "copy-in")
+    assert "and 50% on rc_mlx5/mlx5_1:1" in route(RDMA, "ucp_put", 1 << 20, "cuda", "cuda").transport
 
 
 @pytest.mark.parametrize(
@@ -104,6 +140,13 @@ def test_warnings_of_ucx_are_found_between_the_tables():
     warning = "[1795569663.027120] [c:11   :0]          parser.c:2359 UCX  WARN  unused environment variable: UCX_TSL"
     assert ucx_log.complaints(NIXL_WRITE + warning + "\n") == [warning]
     assert ucx_log.complaints(NIXL_WRITE) == []
+
+
+def test_a_warning_that_ucx_perftest_gives_every_time_is_left_out():
+    affinity = (
+        "[1795570562.355245] [vm:788  :0]        perftest.c:800  UCX  WARN  CPU affinity is not set (bound to 16 cpus)."
+    )
+    assert ucx_log.complaints(affinity) == []
 
 
 def test_the_report_is_asked_for_without_choosing_a_transport(tmp_path):

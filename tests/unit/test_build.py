@@ -108,7 +108,7 @@ def test_a_stand_in_given_by_reference_marks_the_images_built_on_it(builder, lay
     assert plan.images == ["dynamo-alpha-runtime:1.0.0-stand-in"]
 
 
-STUCK = """
+STUCK = r"""
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path

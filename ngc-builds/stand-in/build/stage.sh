@@ -34,6 +34,11 @@ for full in lib/*.so.*.*.* lib/ucx/*.so.*.*.*; do
     ln -sf "$file" "${full%.*.*}"
     ln -sf "$file" "${full%.*.*.*}"
 done
+# ucx_perftest and its CUDA part were linked to libraries of the wheel's own, under names of its own.
+mv "$native"/libucx_cu12.libs/libgomp-*.so.* lib/
+for cudart in "$native"/libucx_cu12.libs/libcudart-*.so.*; do
+    ln -s /usr/local/cuda/lib64/libcudart.so.12 "lib/${cudart##*/}"
+done
 find bin lib -type f \( -name '*.so*' -o -path 'bin/*' \) -print0 | strip_all
 chmod 0755 bin/*
 
@@ -79,7 +84,6 @@ strip "$stage"/usr/local/bin/etcd/* "$stage/usr/bin/nats-server"
 
 python3 "$build/make_model.py" "$stage/opt/stand-in/model"
 
-# Where the real images keep the wheels they were made from. Names only: pip has unpacked what they held.
 mkdir -p "$stage/opt/dynamo/wheelhouse/nixl"
 
 # The stubs are found through this line, in any Python version and with `env -i`; no dist-info claims a package.

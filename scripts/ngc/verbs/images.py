@@ -11,6 +11,8 @@ from ngc import catalog
 from ngc.verbs.common import BASE, FRAMEWORK, JSON, PLAN, TAG, TARGET, one_of, verb
 
 _BUILD_HELP = {
+    "framework": FRAMEWORK,
+    "target": TARGET,
     "base": BASE,
     "tag": TAG,
     "jobs": "images built at the same time (default: number of cores)",
@@ -36,7 +38,7 @@ def list_(c, base=None, json=False):  # type: ignore[no-untyped-def]
     listing.print_rows(rows, as_json=json)
 
 
-@verb(help={"framework": FRAMEWORK, "target": TARGET, **_BUILD_HELP}, iterable=["framework", "target"])
+@verb(help=_BUILD_HELP, iterable=["framework", "target"])
 def build(  # type: ignore[no-untyped-def]
     c, framework, target, base=None, tag=None, jobs=0, plan=False, format="text", pull=False, push=False, registry=None,
     mirror=None, builder=None, platform=None, no_cache=False, force=False,
@@ -61,13 +63,29 @@ def build(  # type: ignore[no-untyped-def]
     )
 
 
-@verb(help=_BUILD_HELP)
+@verb(help=_BUILD_HELP, iterable=["framework", "target"])
 def build_all(  # type: ignore[no-untyped-def]
-    c, base=None, tag=None, jobs=0, plan=False, format="text", pull=False, push=False, registry=None,
+    c, framework, target, base=None, tag=None, jobs=0, plan=False, format="text", pull=False, push=False, registry=None,
     mirror=None, builder=None, platform=None, no_cache=False, force=False,
 ):  # fmt: skip
-    """Build every image of every framework."""
-    _build([], [], base, tag, jobs, plan, format, pull, push, registry, mirror, builder, platform, no_cache, force)
+    """Build every image of every framework, or of those named."""
+    _build(
+        framework,
+        target,
+        base,
+        tag,
+        jobs,
+        plan,
+        format,
+        pull,
+        push,
+        registry,
+        mirror,
+        builder,
+        platform,
+        no_cache,
+        force,
+    )
 
 
 def _build(

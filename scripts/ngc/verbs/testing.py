@@ -10,29 +10,24 @@ from ngc import catalog
 from ngc.verbs.common import BASE, FRAMEWORK, TARGET, verb
 
 _HELP = {
+    "framework": FRAMEWORK,
+    "target": TARGET,
     "base": BASE,
+    "image": "hold this image reference to the contract instead, with one --framework",
     "report": "write a JUnit XML report to this file",
 }
 
 
-@verb(
-    help={
-        "framework": FRAMEWORK,
-        "target": TARGET,
-        "image": "hold this image reference to the contract instead, with one --framework",
-        **_HELP,
-    },
-    iterable=["framework", "target"],
-)
+@verb(help=_HELP, iterable=["framework", "target"])
 def test(c, framework, target, base=None, image=None, report=None):  # type: ignore[no-untyped-def]
     """Run the contract tests of built images (never builds); words after -- go to pytest."""
     _test(framework, target, base, image, report, c)
 
 
-@verb(help=_HELP)
-def test_all(c, base=None, report=None):  # type: ignore[no-untyped-def]
-    """Run the contract tests of all images (never builds); words after -- go to pytest."""
-    _test([], [], base, None, report, c)
+@verb(help=_HELP, iterable=["framework", "target"])
+def test_all(c, framework, target, base=None, image=None, report=None):  # type: ignore[no-untyped-def]
+    """Run the contract tests of all images, or of those named (never builds); words after -- go to pytest."""
+    _test(framework, target, base, image, report, c)
 
 
 def _test(

@@ -54,7 +54,9 @@ def test_dynamo_is_the_version_of_the_base(container, component):
 
 def test_nixl_is_the_version_of_the_base(container, component):
     """TensorRT-LLM and vLLM break with a NIXL other than the one they were built with (NVIDIA/TensorRT-LLM#9752)."""
-    assert container.python("from importlib.metadata import version; print(version('nixl'))") == component("nixl").version
+    assert (
+        container.python("from importlib.metadata import version; print(version('nixl'))") == component("nixl").version
+    )
 
 
 def test_ucx_is_the_version_of_the_base(container, component):
@@ -69,7 +71,9 @@ def test_nixl_loads_ucx_and_its_plugin_from_the_base(container, component):
     for library in ("libucp", "libuct", "libucs", "libucm"):
         assert loaded[library], f"{library} is not loaded at all"
         assert [file for file in loaded[library] if not file.startswith(f"{ucx.path}/lib")] == []
-    assert loaded["libplugin_UCX"], "NIXL's UCX plugin is not loaded: NIXL would fall back silently (ai-dynamo/dynamo#9911)"
+    assert loaded["libplugin_UCX"], (
+        "NIXL's UCX plugin is not loaded: NIXL would fall back silently (ai-dynamo/dynamo#9911)"
+    )
     assert [file for file in loaded["libplugin_UCX"] if not file.startswith(f"{nixl.path}/")] == []
 
 

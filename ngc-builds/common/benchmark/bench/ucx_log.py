@@ -12,15 +12,15 @@ from pathlib import Path
 
 UNKNOWN = "unknown"
 
-_PREFIX = re.compile(r"^\[\d+\.\d+\] \[[^\]]+\] ?")
+_PREFIX = re.compile(r"^\[\d+\.\d+\] \[([^\]]+)\] ?")
 _HEAD = re.compile(r"^(?P<context>\S+) (?P<scope>.+) cfg#\d+$")
-# Writes go "from host memory to cuda", reads "into host memory from cuda"; a GPU may follow, as in cuda/GPU0.
-_WHAT = re.compile(
-    r" by (?P<call>ucp_\w+).* (?:from|into) (?P<local>[\w-]+)(?:/\S+)? memory(?: (?:to|from) (?P<remote>[\w-]+))?"
-)
+# Writes go "from host memory to cuda", reads "into host memory from cuda"; for a GPU it is "from cuda/GPU0 to cuda".
+_MEMORY = r"([a-z][a-z-]*)(?:/\S+)?(?: memory)?"
+_WHAT = re.compile(rf" by (ucp_\w+)\S*.*? (?:from|into) {_MEMORY}(?: (?:to|from) {_MEMORY})?$")
 _RANGE = re.compile(r"^(\d+)([KMGT]?)\.\.(?:(\d+)([KMGT]?)|inf)$")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_NOISE = re.compile(r"UCX +(?:WARN|ERROR|FATAL)")
+# ucx_perftest asks for CPU affinity every time it starts; that says nothing about the run.
+_COMPLAINT = re.compile(r"UCX +(?:WARN|ERROR|FATAL) (?!.*CPU affinity is not set)")
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,27 @@ def read_folder(folder: Path) -> str:
 
 def complaints(text: str) -> list[str]:
     """UCX's warnings and errors in a log, which would else be lost with the file."""
-    return [line for line in text.splitlines() if _NOISE.search(line)]
+    return [line for line in text.splitlines() if _COMPLAINT.search(line)]
 
 
 def parse(text: str) -> list[Table]:
-    """The tables in a log; what is no table, or of a shape not known here, is passed over."""
+    """The tables in a log; what is no table, or of a shape not known here, is passed over.
+
+    Threads write their tables into each other's; the thread in front of each line, as in [host:pid:thread], parts them.
+    """
     tables: list[Table] = []
-    current: Table | None = None
+    current: dict[str, Table | None] = {}
     for line in text.splitlines():
+        prefix = _PREFIX.match(line)
+        thread = prefix[1] if prefix else ""
         cells = [cell.strip() for cell in _PREFIX.sub("", line).strip().strip("|").split("|")]
+        table = current.get(thread)
         if len(cells) == 2:
-            current = _table(*cells)
-            if current:
-                tables.append(current)
-        elif len(cells) == 3 and current:
-            _add_row(current, *cells)
+            current[thread] = table = _table(*cells)
+            if table:
+                tables.append(table)
+        elif len(cells) == 3 and table:
+            _add_row(table, *cells)
     return tables
 
 
@@ -79,7 +85,7 @@ def _table(head: str, what: str) -> Table | None:
     left, right = _HEAD.match(head), _WHAT.search(what)
     if not (left and right):
         return None
-    return Table(left["context"], left["scope"], right["call"], right["local"], right["remote"])
+    return Table(left["context"], left["scope"], *right.groups())
 
 
 def _add_row(table: Table, sizes: str, protocol: str, transport: str) -> None:

@@ -1,0 +1,86 @@
+"""push and clean, on a real engine and a real registry."""
+
+import pytest
+import sh
+
+from ngc import clean, push
+from ngc import engine as engines
+from ngc.engine import Engine
+from ngc.errors import Failed, Wrong
+
+
+def pushed(builder, registry, **options):
+    table = builder.tree.read()
+    push.push(
+        table,
+        ["alpha"],
+        [],
+        builder.tree.base,
+        builder.tag,
+        registry,
+        **{"allow_stand_in": False, "show": False, **options},
+    )
+
+
+def test_what_is_built_is_pushed_and_named_with_its_digest(builder, registry, capsys):
+    builder.build()
+    pushed(builder, registry)
+    lines = capsys.readouterr().out.splitlines()
+    names = [f"{registry}/dynamo-alpha-{target}:{builder.tag}" for target in ("runtime", "dev")]
+    try:
+        assert [line.partition("@")[0] for line in lines] == names
+        assert all(line.partition("@")[2].startswith("sha256:") for line in lines)
+    finally:
+        for name in names:
+            engines.ask(builder.engine, "image", "rm", name, fails=False)
+
+
+def test_nothing_is_pushed_unless_all_is_built(builder, registry):
+    builder.build("runtime")
+    with pytest.raises(Failed, match=r"dynamo-alpha-dev:\S+ is not built; run `invoke build`"):
+        pushed(builder, registry)
+
+
+def test_a_stand_in_is_refused_unless_told(builder, registry, layer_of_one_file, capsys):
+    builder.import_base(layer_of_one_file, "LABEL ngc-dynamo.stand-in=true")
+    builder.build()
+    with pytest.raises(Wrong, match="stand on the stand-in and serve nothing real; add --allow-stand-in"):
+        pushed(builder, registry)
+    pushed(builder, registry, allow_stand_in=True, show=True)
+    assert f"push {registry}/dynamo-alpha-dev:{builder.tag}" in capsys.readouterr().out
+
+
+def test_a_registry_that_does_not_answer_is_one_sentence(builder):
+    builder.build()
+    host = "127.0.0.1:1"
+    with pytest.raises(Failed, match=r"push 127\.0\.0\.1:1/\S+` failed: .*; check the registry and `docker login`"):
+        pushed(builder, host)
+    for target in ("runtime", "dev"):
+        engines.ask(builder.engine, "image", "rm", f"{host}/dynamo-alpha-{target}:{builder.tag}", fails=False)
+
+
+def test_clean_takes_what_we_made_and_leaves_what_users_built_on_it(builder, unique):
+    builder.build()
+    theirs = f"{unique}-theirs:1"
+    docker = sh.Command(builder.engine.client)
+    docker(
+        "build",
+        "-t",
+        theirs,
+        "-",
+        _in=f"FROM dynamo-alpha-dev:{builder.tag}\nENV A=1\n",
+        _env=builder.engine.environment,
+    )
+    try:
+        ours = [command for command in clean.removable(builder.engine) if any(builder.tag in word for word in command)]
+        # children before parents
+        assert [command[-1] for command in ours] == [f"dynamo-alpha-{t}:{builder.tag}" for t in ("dev", "runtime")]
+        assert not [c for c in clean.removable(builder.engine) if theirs in c]
+    finally:
+        docker("image", "rm", theirs)
+
+
+def test_podman_says_that_it_does_not_push(tree, monkeypatch, registry):
+    monkeypatch.setattr(engines, "any_client", lambda: Engine("podman", podman=True))
+    with pytest.raises(Wrong, match="push works with docker; with podman use `podman push`"):
+        push.push(tree.read(), [], [], "stand-in", None, registry, False, False)

@@ -1,0 +1,120 @@
+"""The verbs as users type them: exit codes, stdout and stderr."""
+
+import json
+import os
+import sys
+
+import pytest
+import sh
+
+
+@pytest.fixture
+def invoke(root):
+    """Run a verb from any folder; returns exit code, stdout, stderr."""
+
+    def run(*words, **environment):
+        clean = {key: value for key, value in os.environ.items() if key != "NGC_BASE"}
+        done = sh.Command(sys.executable)(
+            "-m", "invoke", "--search-root", str(root), *words,
+            _env={**clean, **environment}, _cwd="/", _ok_code=list(range(256)), _return_cmd=True, _tty_out=False,
+        )  # fmt: skip
+        return done.exit_code, done.stdout.decode(), done.stderr.decode()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["build", "--framework=vlm"], "unknown framework 'vlm'; choose from: trtllm, vllm"),
+        (["build", "--target=prod"], "unknown target 'prod'; choose from: "),
+        (["build-all", "--base=standin"], "is one image, and trtllm, vllm are selected; add exactly one --framework"),
+        (["build", "--framework=vllm", "--base=standin"], "unknown base 'standin'; choose from: ngc, stand-in"),
+        (["build-all", "--platform=amd64"], "unknown platform 'amd64'; choose from: linux/amd64, linux/arm64"),
+        (["build-all", "--format=yaml", "--plan"], "--format is 'yaml'; choose from: text, json, bake"),
+        (["build-all", "--push", "--registry=https://x"], "--registry is 'https://x'; write host[:port][/path]"),
+        (["build-all", "--mirror=https://x"], "--mirror is 'https://x'; write host[:port][/path]"),
+        (["build-all", "--base=stand-in", "--tag=a b"], "--tag is 'a b'; write letters, digits"),
+        (["push"], "push needs to know where; add --registry"),
+        (["shell"], "shell needs --framework (choose from: trtllm, vllm) or --image REFERENCE"),
+        (["list", "--base=a/b:1"], "list shows what is built on ngc or stand-in, not on 'a/b:1'"),
+        (["test", "--image=a/b:1"], "say what it is held to by one --framework"),
+    ],
+)
+def test_wrong_input_is_one_sentence_with_the_choices_and_exit_code_2(invoke, words, said):
+    code, out, err = invoke(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_the_list_needs_no_engine(invoke, tmp_path):
+    code, out, _ = invoke("list", "--json", PATH=str(tmp_path))
+    rows = json.loads(out)
+    assert code == 0
+    assert {row["built"] for row in rows} == {None}
+    assert {"image", "base", "parent", "purpose", "note"} <= rows[0].keys()
+
+
+def test_the_list_says_that_the_frozen_image_is_frozen_and_what_to_take(invoke):
+    _, out, _ = invoke("list")
+    assert "frozen image of August 2025" in out
+    assert "tensorrtllm-runtime:0.6.1.post1" in out
+
+
+def test_a_machine_without_an_engine_is_told_how_to_get_one(invoke, tmp_path):
+    code, out, err = invoke("build-all", "--base=stand-in", PATH=str(tmp_path))
+    assert (code, out) == (1, "")
+    assert (
+        err
+        == "error: there is no docker and no podman on PATH; `scripts/build-all.sh --setup` installs one on Debian and Ubuntu\n"
+    )
+
+
+def test_a_daemon_that_does_not_answer_is_told_how_to_start_it(invoke, engine):
+    code, _, err = invoke("build-all", "--base=stand-in", DOCKER_HOST="unix:///nowhere.sock", NGC_ENGINE=engine.client)
+    assert code == 1
+    assert err.startswith("error: the docker daemon does not answer at unix:///nowhere.sock; start it with")
+
+
+def test_a_plan_is_printed_and_nothing_runs(invoke, tmp_path):
+    code, out, _ = invoke("build-all", "--base=stand-in", "--plan", PATH=str(tmp_path))
+    assert code == 0
+    assert "# dynamo-vllm-runtime:0.6.1-stand-in: not here yet" in out
+    assert "make-root.sh" in out
+
+
+def test_doctor_says_what_is_missing_with_the_fix(invoke, tmp_path):
+    code, out, _ = invoke("doctor", "--json", PATH=str(tmp_path))
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert code == 1
+    assert checks["client"]["state"] == "fail"
+    assert checks["client"]["fix"] == "invoke setup --yes"
+    assert all(check["fix"] for check in checks.values() if check["state"] == "fail")
+
+
+def test_setup_without_a_terminal_asks_for_yes(invoke, tmp_path):
+    code, _, err = invoke("setup", PATH=f"{tmp_path}")
+    assert code in (1, 2)
+    assert "apt-get" in err or "--yes" in err
+
+
+def test_a_shells_command_is_shown(invoke, engine):
+    code, out, err = invoke("shell", "--image=anything:1", "--plan")
+    assert code == 0, err
+    assert "run --rm" in out
+    assert "--shm-size" in out
+    assert "anything:1 bash" in out
+
+
+def test_every_flag_explains_itself(root):
+    sys.path.insert(0, str(root))
+    try:
+        import tasks
+    finally:
+        sys.path.remove(str(root))
+    for name, task in tasks.namespace.tasks.items():
+        assert task.body.__doc__, f"{name} has no docstring"
+        silent = [argument.name for argument in task.get_arguments() if not argument.help]
+        assert silent == [], f"{name} says nothing of {silent}"
