@@ -68,8 +68,9 @@ Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
 CONF
 
-    # Debian's usrmerge brings 46 MB of perl; mmdebstrap can merge /usr by itself.
-    if [ -d /usr/share/mmdebstrap/hooks/merged-usr ]; then
+    # Debian 12's usrmerge brings 46 MB of perl; mmdebstrap can merge /usr by itself. Later systems come merged, and there
+    # the hook fails.
+    if [ "$release" = bookworm ] && [ -d /usr/share/mmdebstrap/hooks/merged-usr ]; then
         options+=(--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr)
     fi
 
@@ -82,7 +83,7 @@ CONF
     # path-exclude stays in the image's dpkg.cfg.d: later packages bring no manuals either. Licences stay.
     say "mmdebstrap $release: takes about a minute"
     # shellcheck disable=SC2016  # mmdebstrap's shell fills in $1
-    mmdebstrap --variant=minbase "${options[@]}" \
+    mmdebstrap --variant=minbase --include=apt "${options[@]}" \
         --aptopt='Acquire::Languages "none"' \
         --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/info/*' \

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from ngc import sizes
 from ngc.catalog import ROOT, Catalog, read

@@ -1,7 +1,7 @@
 """Contract tests of built images, in running containers. `invoke test` says which images; it never builds.
 
 Folders follow the images: common holds for every image, runtime for runtime and what is built on it, a framework's
-folder for its images, stand_in for what stands on the stand-in.
+folder for its images, stand_in for what stands on the stand-in (and below it a framework's folder again).
 """
 
 from __future__ import annotations
@@ -54,16 +54,19 @@ def is_stand_in(subject: Subject) -> bool:
     return found is not None and found.labels.get(bases.STAND_IN_LABEL) == "true"
 
 
-def applies(folder: str, subject: Subject) -> bool:
-    if folder == "stand_in":  # the stand-in itself is the same below every target: once is enough
-        return subject.target == "runtime" and is_stand_in(subject)
-    return folder in lineage(subject)
+def applies(folders: tuple[str, ...], subject: Subject) -> bool:
+    """Whether an image is held to the tests in a folder, given by its path's parts."""
+    if folders[0] == "stand_in":  # the stand-in itself is the same below every target: once is enough
+        if subject.target != "runtime" or not is_stand_in(subject):
+            return False
+        folders = folders[1:]
+    return set(folders) <= lineage(subject)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "subject" in metafunc.fixturenames:
-        folder = Path(str(metafunc.module.__file__)).relative_to(HERE).parts[0]
-        chosen = [subject for subject in subjects() if applies(folder, subject)]
+        folders = Path(str(metafunc.module.__file__)).relative_to(HERE).parts[:-1]
+        chosen = [subject for subject in subjects() if applies(folders, subject)]
         metafunc.parametrize("subject", chosen, ids=[s.image for s in chosen], scope="module")
 
 

@@ -1,14 +1,8 @@
-"""Fixtures for the tests of a stand-in image.
-
-NGC_TEST_IMAGE  the image; every test skips without it
-NGC_ENGINE      docker (default), podman, or the path of one
-Everything carries the label ngc-dynamo.test and is removed, also when a test fails.
-"""
+"""Fixtures for what only a stand-in can show: whole stacks of real processes, without a GPU."""
 
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,47 +10,33 @@ from typing import Any
 import pytest
 import sh
 
+from ngc import engine as engines
+from ngc.testing import Subject
+
 from .stack import CALL_SECONDS, LABEL, Model, Stack, wait_for
 
 
-@pytest.fixture(scope="session")
-def image() -> str:
-    """The image under test."""
-    name = os.environ.get("NGC_TEST_IMAGE")
-    if not name:
-        pytest.skip("no image: set NGC_TEST_IMAGE to a stand-in image")
-    return name
+@pytest.fixture(scope="module")
+def image(subject: Subject) -> str:
+    """The image under test, as the engine names it."""
+    return engines.any_client().local(subject.image)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client() -> sh.Command:
     """docker or podman."""
-    name = os.environ.get("NGC_ENGINE", "docker")
-    try:
-        command = sh.Command(name)
-    except sh.CommandNotFound:
-        pytest.skip(f"no container engine: '{name}' is not on PATH; set NGC_ENGINE")
-    # docker's help and plugins must not depend on a terminal
-    return command.bake(_tty_out=False)
+    return sh.Command(engines.any_client().client).bake(_tty_out=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def facts(client: sh.Command, image: str) -> dict[str, Any]:
     """`docker image inspect` of the image."""
-    try:
-        return json.loads(str(client("image", "inspect", image, _timeout=CALL_SECONDS)))[0]
-    except sh.ErrorReturnCode:
-        pytest.fail(f"no image '{image}' here; build it, see ngc-builds/stand-in/README.md")
+    return json.loads(str(client("image", "inspect", image, _timeout=CALL_SECONDS)))[0]
 
 
-@pytest.fixture(scope="session")
-def framework(facts: dict[str, Any]) -> str:
-    """vllm or trtllm, from the image's own label."""
-    stands_for = facts["Config"]["Labels"].get("ngc-dynamo.stands-for", "")
-    for part, name in (("/vllm-runtime:", "vllm"), ("/tensorrtllm-runtime:", "trtllm")):
-        if part in stands_for:
-            return name
-    pytest.fail(f"label ngc-dynamo.stands-for is '{stands_for}'; expected a vllm-runtime or tensorrtllm-runtime")
+@pytest.fixture(scope="module")
+def framework(subject: Subject) -> str:
+    return subject.framework
 
 
 @pytest.fixture

@@ -7,24 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sh
 
-from .stack import Model, wait_for
+from ..stack import Model, wait_for
 
 PREFILL = "--is-prefill-worker"
 REQUESTS, GENERATE = "dynamo_component_requests_total{", 'dynamo_endpoint="generate"'
 
 
-@pytest.fixture(autouse=True)
-def only_vllm(framework: str) -> None:
-    """Skip on other layouts."""
-    if framework != "vllm":
-        pytest.skip(f"the image stands in for {framework}, not vllm")
-
-
 @pytest.fixture(scope="module")
-def pair(services: tuple, framework: str) -> Model:
+def pair(services: tuple) -> Model:
     """A prefill worker, and a decode worker without a role flag, as upstream's deployments have it."""
-    if framework != "vllm":
-        pytest.skip(f"the image stands in for {framework}, not vllm")
     stack, url = services
     model = Model(stack, url, "vllm")
     model.prefill, model.decode = model.worker(PREFILL), model.worker()

@@ -6,14 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .stack import Model
-
-
-@pytest.fixture(autouse=True)
-def only_trtllm(framework: str) -> None:
-    """Skip on other layouts."""
-    if framework != "trtllm":
-        pytest.skip(f"the image stands in for {framework}, not trtllm")
+from ..stack import Model
 
 
 def start(model: Model, strategy: str, **prefill_options: tuple[str, ...]) -> None:

@@ -1,0 +1,96 @@
+"""What people rebuild and debug native parts with."""
+
+import shlex
+
+import pytest
+
+TOOLS = {
+    "gcc": "UCX and NIXL are C and C++",
+    "g++": "NIXL is C++",
+    "make": "UCX's build",
+    "cmake": "NIXL's dependencies",
+    "ninja": "meson's backend",
+    "meson": "NIXL's build",
+    "autoconf": "UCX's build",
+    "automake": "UCX's build",
+    "libtoolize": "UCX's build",
+    "pkg-config": "finding libraries",
+    "git": "sources",
+    "gdb": "crashes",
+    "strace": "hangs",
+    "lsof": "open files",
+    "patchelf": "what a library loads",
+    "tcpdump": "packets",
+    "dig": "names",
+    "ip": "addresses",
+    "ping": "reachability",
+    "nc": "ports",
+    "nano": "editing",
+    "py-spy": "where Python hangs",
+    "debugpy": "stepping through Python",
+    "ipython": "trying things",
+    "pytest": "tests",
+    "ruff": "style",
+}
+VERSION_FLAGS = {"nc": "-h", "ip": "-V", "ping": "-V", "dig": "-v", "lsof": "-v", "tcpdump": "--version"}
+
+LINKED = r"""
+set -eu
+cd "$(mktemp -d)"
+cat >probe.c <<'C'
+#include <ucp/api/ucp.h>
+#include <stdio.h>
+int main(void) { puts(ucp_get_version_string()); return 0; }
+C
+gcc probe.c -I "$1/include" -L "$1/lib" -lucp -o probe
+./probe
+LD_TRACE_LOADED_OBJECTS=1 ./probe | grep libucp
+"""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_runs(container, tool):
+    """Upstream's images cannot rebuild native parts (ai-dynamo/dynamo#10750); each tool here has its reason in TOOLS."""
+    result = container.run(tool, VERSION_FLAGS.get(tool, "--version"))
+    assert result.rc in (0, 1), f"{tool} ({TOOLS[tool]}) ended with {result.rc}: {result.stderr}"
+    assert result.stdout or result.stderr
+
+
+def test_a_c_program_links_against_the_bases_ucx(container, component):
+    """The point of the dev image: what is rebuilt in it uses the UCX that serves."""
+    ucx = component("ucx")
+    headers = container.run("test", "-e", f"{ucx.path}/include/ucp/api/ucp.h")
+    if headers.rc:
+        pytest.skip(f"this base has no UCX headers in {ucx.path}/include")
+    version, loaded = container.output("bash", "-c", LINKED, "probe", str(ucx.path)).splitlines()
+    assert version.startswith(str(ucx.version))
+    assert f"=> {ucx.path}/lib/" in loaded
+
+
+def test_the_bases_python_wins_over_the_tools(container):
+    """The tools have a venv of their own; whoever types python or pip gets the base's."""
+    found = container.output("sh", "-c", "command -v python3 && command -v pytest")
+    assert "/opt/tools" not in found.splitlines()[0]
+    path = container.output("sh", "-c", 'printf %s "$PATH"').split(":")
+    assert path[-1] == "/opt/tools/bin"
+
+
+def test_the_bases_python_got_no_package(container):
+    """Upstream's Python solve stays as it is; even a test tool in it can move a dependency."""
+    listed = container.python("from importlib.metadata import distributions as d; print(*sorted(x.name for x in d()))")
+    assert "ai-dynamo" in listed.split()
+    assert {"ruff", "py-spy", "debugpy", "ipython"} & set(listed.split()) == set()
+
+
+def test_the_tools_see_none_of_the_bases_packages(container):
+    program = "import importlib.util as u; print(u.find_spec('dynamo'), u.find_spec('ruff') is not None)"
+    assert container.output("/opt/tools/venv/bin/python", "-c", program) == "None True"
+
+
+def test_no_trace_of_the_installation_is_left(container):
+    """No apt lists, no secrets' mount points, nothing of the machine that built it."""
+    paths = ("/var/lib/apt/lists", "/run/secrets", "/mnt", "/media")
+    listed = container.output(
+        "sh", "-c", f"find {shlex.join(paths)} -type f 2>/dev/null | head; test -d /mnt && echo there"
+    )
+    assert listed == "there"

@@ -1,0 +1,17 @@
+"""The settings of common/base-configs: each is shown by a process that uses it."""
+
+import pytest
+
+
+def test_ucx_uses_the_limit_on_unreleased_registrations(container, component):
+    """Without it workers that move KV cache over NIXL grew until they were killed (vllm-project/vllm#24264)."""
+    component("ucx")
+    assert "UCX_RCACHE_MAX_UNRELEASED=1K" in container.output("ucx_info", "-c").split()
+
+
+@pytest.mark.parametrize("name", ["UCX_TLS", "UCX_NET_DEVICES"])
+def test_nothing_narrows_the_transports(image, name):
+    """What works over TCP on one machine must not switch off RDMA on another."""
+    variables = dict(line.partition("=")[::2] for line in image.environment)
+    assert "UCX_RCACHE_MAX_UNRELEASED" in variables
+    assert name not in variables
