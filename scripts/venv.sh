@@ -12,6 +12,17 @@ as_root() {
   if [[ $(id -u) == 0 ]]; then "$@"; else sudo "$@"; fi
 }
 
+quietly() { # COMMAND...: its output only if it fails
+  local log
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || {
+    cat "$log" >&2
+    rm -f "$log"
+    return 1
+  }
+  rm -f "$log"
+}
+
 find_python() { # prints the newest Python there is, of those this repository runs on
   local name
   for name in python3 python3.13 python3.12 python3.11 python3.10; do
@@ -27,8 +38,9 @@ find_python() { # prints the newest Python there is, of those this repository ru
 install_python() {
   command -v apt-get >/dev/null || fail "--setup knows Debian and Ubuntu, and this machine has no apt-get; install Python 3.10 or newer with venv, and run without --setup"
   echo "installing Python (python3, python3-venv)" >&2
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends python3 python3-venv ca-certificates >&2
+  quietly as_root apt-get update -qq || fail "apt-get update failed, its output is above; mend the package sources and run the same command again"
+  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends python3 python3-venv ca-certificates ||
+    fail "apt-get install failed, its output is above"
 }
 
 has_venv() { # PYTHON: can it make a virtual environment with pip?

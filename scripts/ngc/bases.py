@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ngc import engine as engines
 from ngc import reference as references
@@ -159,10 +160,15 @@ def host_platform() -> str:
     return "linux/" + {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
-def read_broken(catalog: Catalog) -> dict[str, str]:
-    """Known-broken tags (`name:tag`) and why, from releases.yaml."""
+def read_releases(catalog: Catalog) -> dict[str, Any]:
+    """releases.yaml: what changes between NGC releases."""
     from ruamel.yaml import YAML
 
     file = catalog.folder / "releases.yaml"
-    data: dict[str, dict[str, str]] = YAML(typ="safe").load(file) if file.exists() else {}
-    return data.get("broken", {})
+    return dict(YAML(typ="safe").load(file)) if file.exists() else {}
+
+
+def read_broken(catalog: Catalog) -> dict[str, str]:
+    """Known-broken tags (`name:tag`) and why."""
+    broken: dict[str, str] = read_releases(catalog).get("broken", {})
+    return broken

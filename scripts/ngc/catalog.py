@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,39 @@ _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 @dataclass(frozen=True)
 class Component:
-    """A part of a base, such as nixl; `version` None says that the base does not have it."""
+    """A part of a base, such as nixl; `version` None says that the base does not have it.
+
+    `stand_in` is how its version begins on a stand-in, where that is the distribution's own.
+    """
 
     version: str | None
     path: str | None = None
+    plugins: tuple[str, ...] = ()
+    stand_in: str | None = None
 
 
 @dataclass(frozen=True)
 class Base:
-    """A known base image: an entry of `bases:`. `user` None: not known."""
+    """A known base image: an entry of `bases:`. `user`, `workdir`, `entrypoint` None: not known.
+
+    Values of `environment` are patterns as of fnmatch; `caches` are folders that any user of group 0 may write to.
+    """
 
     key: str
     reference: Reference
     version: str | None
     layout: str | None = None
     user: str | None = None
+    workdir: str | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    caches: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     checked: str = "not at all"
     note: str | None = None
     components: Mapping[str, Component] = field(default_factory=dict)
     known_log_lines: tuple[str, ...] = ()
+    extract: Mapping[str, Any] = field(default_factory=dict)  # as in Framework; wins over it
 
     def lacks(self, component: str) -> bool:
         """True if the entry says that the base does not have the component."""
@@ -84,6 +97,7 @@ class Framework:
     bases: tuple[Base, ...]
     stand_in: Base | None
     default_base: Reference  # what the Dockerfile of the first image names
+    extract: Mapping[str, Any] = field(default_factory=dict)  # component: its paths, as the schema has them
 
     def known(self, image: Reference) -> Base | None:
         """The entry of an image reference, whatever registry it is taken from."""
@@ -177,7 +191,14 @@ def _framework(path: Path) -> Framework:
     if not default:
         raise Wrong(f"{root.dockerfile}: ARG BASE_IMAGE has no default; write the base's reference there")
     return Framework(
-        name, path.parent, data["purpose"], images, bases, by_key.get(stand_in or ""), reference.parse(default)
+        name,
+        path.parent,
+        data["purpose"],
+        images,
+        bases,
+        by_key.get(stand_in or ""),
+        reference.parse(default),
+        data.get("extract", {}),
     )
 
 
@@ -229,20 +250,30 @@ def _parents_first(images: list[Image], path: Path) -> tuple[Image, ...]:
 def _base(key: str, entry: Mapping[str, Any]) -> Base:
     image = reference.parse(entry["reference"])
     components = {
-        name: Component(None) if value == ABSENT else Component(value["version"], value.get("path"))
+        name: Component(None)
+        if value == ABSENT
+        else Component(
+            value["version"], value.get("path"), tuple(value.get("plugins", ())), value.get("version-on-stand-in")
+        )
         for name, value in entry.get("components", {}).items()
     }
+    entrypoint = entry.get("entrypoint")
     return Base(
         key=key,
         reference=image,
         version=entry.get("version") or reference.semantic_version(image.tag),
         layout=entry.get("layout"),
         user=entry.get("user"),
+        workdir=entry.get("workdir"),
+        entrypoint=None if entrypoint is None else tuple(entrypoint),
+        environment=entry.get("environment", {}),
+        caches=tuple(entry.get("caches", ())),
         platforms=tuple(entry.get("platforms", ())),
         checked=entry.get("checked", "not at all"),
         note=entry.get("note"),
         components=components,
         known_log_lines=tuple(entry.get("known_log_lines", ())),
+        extract=entry.get("extract", {}),
     )
 
 
@@ -256,12 +287,20 @@ def _load(path: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark
         raise Wrong(f"{path}:{mark.line + 1 if mark else 1}: {error.problem}; mend the YAML") from None
-    schema = json.loads((path.parent.parent / SCHEMA).read_text())
     try:
-        fastjsonschema.compile(schema)(data)
+        _validator((path.parent.parent / SCHEMA).read_text())(data)
     except fastjsonschema.JsonSchemaValueException as error:
         raise Wrong(_explain(path, error, data)) from None
     return data  # type: ignore[no-any-return]  # the schema has just said that it is a mapping
+
+
+@lru_cache(maxsize=2)
+def _validator(schema: str) -> Callable[[Any], Any]:
+    """The schema as a function; making it takes longer than all else in reading the table."""
+    import fastjsonschema
+
+    check: Callable[[Any], Any] = fastjsonschema.compile(json.loads(schema))
+    return check
 
 
 def _explain(path: Path, error: Any, data: Any) -> str:

@@ -35,7 +35,7 @@ class Engine:
 
     def local(self, image: str) -> str:
         """The name under which this engine keeps a locally built image."""
-        return f"localhost/{image}" if self.podman and "/" not in image else image
+        return f"localhost/{image}" if self.podman and "/" not in image and not image.startswith("sha256:") else image
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ def explain(engine: Engine, stderr: str) -> str:
         return f"the docker daemon does not answer{f' at {where[0].rstrip(chr(46))}' if where else ''}; start it with `invoke setup --yes` or `systemctl start docker`"
     if "permission denied" in text and ".sock" in text:
         return "this user may not talk to the docker daemon; run `sudo usermod -aG docker $USER` and log in again"
+    if "could not select device driver" in text or "unresolvable CDI devices" in text:
+        return f"{engine.name} cannot give a container the GPU; install nvidia-container-toolkit, and run `nvidia-ctk runtime configure` (podman: `nvidia-ctk cdi generate`)"
     return f"{engine.name} says: {text or 'nothing'}"
 
 
@@ -146,7 +148,7 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Found]:
     lost = [line for line in done.stderr.decode(errors="replace").splitlines() if line and not _says_missing(line)]
     if lost and not data:
         raise Failed(explain(engine, "\n".join(lost)))
-    found = [_found(entry) for entry in data]
+    found = [described(entry) for entry in data]
     return {name: image for name in names if (image := _named(name, found, engine)) is not None}
 
 
@@ -163,7 +165,8 @@ def _named(name: str, found: Sequence[Found], engine: Engine) -> Found | None:
     return None
 
 
-def _found(entry: Mapping[str, Any]) -> Found:
+def described(entry: Mapping[str, Any]) -> Found:
+    """An image from its entry in `docker image inspect`."""
     config: Mapping[str, Any] = entry.get("Config") or {}
     identifier = str(entry["Id"])
     return Found(
@@ -183,11 +186,14 @@ def _found(entry: Mapping[str, Any]) -> Found:
 
 def layer_sizes(engine: Engine, reference: str) -> list[tuple[int, str]]:
     """(bytes on disk, what made it) of each layer of an image, newest first."""
-    text = (
-        ask(engine, "history", "--no-trunc", "--human=false", "--format", "{{.Size}}\t{{.CreatedBy}}", reference) or ""
-    )
-    rows = [line.partition("\t") for line in text.splitlines() if line.strip()]
-    return [(int(float(size)), made.removeprefix("/bin/sh -c ").strip()) for size, _, made in rows]
+    if engine.podman:  # its --human=false still writes "12 kB"
+        data = json.loads(ask(engine, "history", "--no-trunc", "--format", "json", reference) or "[]")
+        rows = [(step["size"], step["CreatedBy"]) for step in data]
+    else:
+        form = "{{.Size}}\t{{.CreatedBy}}"
+        text = ask(engine, "history", "--no-trunc", "--human=false", "--format", form, reference) or ""
+        rows = [(size, made) for size, _, made in (line.partition("\t") for line in text.splitlines() if line.strip())]
+    return [(int(float(size)), made.removeprefix("/bin/sh -c ").strip()) for size, made in rows]
 
 
 def secrets() -> list[str]:

@@ -70,14 +70,13 @@ def _client_checks() -> list[Check]:
 
 
 def _daemon(client: Engine) -> Check:
-    form = "{{.Version.Version}} podman" if client.podman else "{{.ServerVersion}} on {{.Driver}}"
+    form = "{{.Version}}" if client.podman else "{{.Server.Version}}"
     try:
-        answer = engine.ask(client, "info", "--format", form) or ""
+        version = (engine.ask(client, "version", "--format", form) or "").strip()
     except Failed as error:
         return Check("engine", "fail", str(error), SETUP)
-    if not answer.strip() or answer.strip().startswith(" on"):
-        return Check("engine", "fail", "the docker daemon does not answer", SETUP)
-    return Check("engine", "pass", f"version {answer.strip()}")
+    driver = "" if client.podman else (engine.ask(client, "info", "--format", "{{.Driver}}", fails=False) or "").strip()
+    return Check("engine", "pass", f"{client.name} {version}" + (f" on {driver}" if driver else ""))
 
 
 def _disk(client: Engine) -> Check:

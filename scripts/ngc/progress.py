@@ -31,7 +31,8 @@ def milestone(text: str) -> str | None:
     match = _BUILDKIT.match(text) or _BUILDAH.match(text)
     if not match or match["place"].startswith("internal"):
         return None
-    return f"[{match['place']}] {' '.join(match['what'].split())}"
+    what = re.sub(r"--(mount|chmod)=\S+ ", "", " ".join(match["what"].split()))
+    return f"[{match['place']}] {what}"
 
 
 @contextmanager
@@ -74,10 +75,10 @@ def _live(names: Sequence[str]) -> Iterator[Listener]:
     width = max(map(len, names), default=0)
 
     def draw() -> Table:
-        view = Table.grid(padding=(0, 1))
-        view.add_column(width=width)
-        view.add_column(justify="right", width=8)
-        view.add_column(no_wrap=True, overflow="ellipsis")
+        view = Table.grid(padding=(0, 1), expand=True)
+        view.add_column(min_width=width, no_wrap=True)
+        view.add_column(min_width=8, no_wrap=True, justify="right")
+        view.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         for name, line in list(lines.items()):
             seconds = line.seconds if line.outcome else time.monotonic() - line.since
             view.add_row(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from ngc import engine
 from ngc.errors import Failed, Wrong
@@ -26,6 +29,7 @@ MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+_HERE = re.compile(r"(localhost|127\.|\[::1\])")
 INSTEAD = "or build on the stand-in with --base=stand-in"
 
 
@@ -46,87 +50,160 @@ def look_up(reference: Reference, platform: str) -> Remote:
 
     Raises Wrong for what is not there (tag, platform), Failed for a registry that does not answer or wants a login.
     """
-    digest, manifest = _manifest(reference, reference.digest or reference.tag or "latest")
+    access = Access(reference)
+    digest, manifest = read_manifest(access, reference.digest or reference.tag or "latest", check=False)
     platforms: tuple[str, ...] = ()
     if "manifests" in manifest:
-        entries = {
-            _platform(entry): entry
-            for entry in manifest["manifests"]
-            if entry.get("platform", {}).get("os") != "unknown"
-        }
-        platforms = tuple(entries)
-        if platform not in entries:
-            raise Wrong(
-                f"{reference} has no {platform}; it has {', '.join(platforms)}: choose one with --platform, another tag, {INSTEAD}"
-            )
-        _, manifest = _manifest(reference, entries[platform]["digest"])
-    config = json.loads(_get(reference, f"/blobs/{manifest['config']['digest']}", {}).data).get("config") or {}
+        platforms = tuple(of_platforms(manifest))
+        _, manifest = read_manifest(access, choose_platform(reference, manifest, platform, INSTEAD), check=False)
+    config = json.loads(access.get(f"/blobs/{manifest['config']['digest']}", {}).data).get("config") or {}
     compressed = sum(layer["size"] for layer in manifest["layers"])
     return Remote(reference, digest, platforms, compressed, config.get("User") or "", config.get("Labels") or {})
 
 
-def _platform(entry: Mapping[str, Any]) -> str:
-    parts = entry.get("platform", {})
-    return "/".join(filter(None, (parts.get("os"), parts.get("architecture"))))
+def of_platforms(index: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of an index's manifests by platform; the first of a platform counts, attestations are none."""
+    found: dict[str, str] = {}
+    for entry in index["manifests"]:
+        parts = entry.get("platform", {})
+        if parts.get("os") != "unknown":
+            found.setdefault("/".join(filter(None, (parts.get("os"), parts.get("architecture")))), entry["digest"])
+    return found
 
 
-def _manifest(reference: Reference, version: str) -> tuple[str, dict[str, Any]]:
-    answer = _get(reference, f"/manifests/{version}", {"Accept": ", ".join(MANIFESTS)})
-    return answer.headers.get("Docker-Content-Digest", version), json.loads(answer.data)
-
-
-def _get(reference: Reference, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
-    host = "registry-1.docker.io" if reference.host == HUB else reference.host
-    repository = (
-        f"library/{reference.repository}"
-        if reference.host == HUB and "/" not in reference.repository
-        else reference.repository
-    )
-    url = f"{_scheme(host)}://{host}/v2/{repository}{path}"
-    answer = _request(reference, url, dict(headers))
-    if answer.status == 401:
-        header = _authorization(reference, answer.headers.get("WWW-Authenticate", ""))
-        if header:
-            answer = _request(reference, url, {**headers, "Authorization": header})
-    if answer.status in (401, 403):
-        raise Failed(
-            f"{reference.host} wants a login for {reference}; run `docker login {reference.host}`{_ngc_hint(reference)}, {INSTEAD}"
+def choose_platform(image: Any, index: Mapping[str, Any], platform: str, instead: str) -> str:
+    """The digest of the manifest for a platform. Raises Wrong with the platforms there are."""
+    entries = of_platforms(index)
+    if platform not in entries:
+        raise Wrong(
+            f"{image} has no {platform}; it has {', '.join(entries)}: choose one with --platform, another tag, {instead}"
         )
-    if answer.status == 404:
-        raise Wrong(f"{reference.host} has no {reference}; check name and tag, {INSTEAD}")
-    if answer.status != 200:
-        raise Failed(f"{reference.host} answered {answer.status} for {reference}; try again later, {INSTEAD}")
-    return answer
+    return entries[platform]
 
 
-def _request(reference: Reference, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+def read_manifest(access: Access, version: str, check: bool = True) -> tuple[str, dict[str, Any]]:
+    """(digest, manifest or index) of a tag or digest. `check`: content that does not have the digest asked for is refused."""
+    answer = access.get(f"/manifests/{version}", {"Accept": ", ".join(MANIFESTS)})
+    digest = "sha256:" + hashlib.sha256(answer.data).hexdigest()
+    if check and version.startswith("sha256:") and version != digest:
+        raise Failed(
+            f"{access.reference.host} sent a manifest that is not {version} for {access.reference}; try again, {access.instead}"
+        )
+    return digest, json.loads(answer.data)
+
+
+class Access:
+    """One image's repository in a registry; what it takes to be let in is learned once and kept."""
+
+    def __init__(self, reference: Reference, instead: str = INSTEAD) -> None:
+        self.reference, self.instead = reference, instead
+        self._authorization: str | None = None
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _root(self) -> str:
+        reference = self.reference
+        host = "registry-1.docker.io" if reference.host == HUB else reference.host
+        official = reference.host == HUB and "/" not in reference.repository
+        return f"{_scheme(host)}://{host}/v2/{'library/' if official else ''}{reference.repository}"
+
+    def get(self, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+        """The whole answer to a request, status 200. Raises Wrong for what is not there, Failed for everything else."""
+        answer = self.ask(path, headers)
+        if answer.status != 200:
+            raise self.refusal(answer.status)
+        return answer
+
+    def ask(self, path: str, headers: Mapping[str, str], stream: bool = False) -> BaseHTTPResponse:
+        """The answer, whatever its status; a login is tried where one is wanted. The Authorization header goes to this host only."""
+        sent = self._authorization
+        answer = self._send(path, headers, sent, stream)
+        if answer.status != 401:
+            return answer
+        answer.drain_conn()
+        with self._lock:  # the token of a long run expires for all threads at once
+            if self._authorization == sent:
+                self._authorization = _authorization(self.reference, answer.headers.get("WWW-Authenticate", ""))
+        return self._send(path, headers, self._authorization, stream) if self._authorization else answer
+
+    def _send(self, path: str, headers: Mapping[str, str], authorization: str | None, stream: bool) -> BaseHTTPResponse:
+        every = {**headers, "Authorization": authorization} if authorization else dict(headers)
+        return _request(self.reference, self._root + path, every, self.instead, stream)
+
+    def refusal(self, status: int) -> Wrong | Failed:
+        """What to raise for a status that is not the one hoped for."""
+        image, host = self.reference, self.reference.host
+        if status == 403 and self._authorization:
+            return Failed(
+                f"{host} does not let this login read {image}; ask for access to it, or `docker login {host}` as somebody else, {self.instead}"
+            )
+        if status in (401, 403):
+            return Failed(
+                f"{host} wants a login for {image}; run `docker login {host}`{_ngc_hint(image)}, {self.instead}"
+            )
+        if status == 404:
+            return Wrong(f"{host} has no {image}; check name and tag, {self.instead}")
+        return Failed(f"{host} answered {status} for {image}; try again later, {self.instead}")
+
+
+def _request(
+    reference: Reference, url: str, headers: Mapping[str, str], instead: str = INSTEAD, stream: bool = False
+) -> BaseHTTPResponse:
     import urllib3
 
     try:
-        return _pool().request("GET", url, headers=headers)
+        proxy = _proxy(url)
+        pool = _pool(proxy) if proxy else _pool()
+        return pool.request("GET", url, headers=headers, preload_content=not stream)
     except urllib3.exceptions.HTTPError as error:
         cause = str(getattr(error, "reason", error)).rpartition("): ")[2] or str(error)
         raise Failed(
-            f"{reference.host} cannot be reached ({cause}); check the network, name a copy with --mirror=HOST, {INSTEAD}"
+            f"{reference.host} cannot be reached ({cause}); check the network, name a copy with --mirror=HOST, {instead}"
         ) from None
 
 
-@lru_cache(maxsize=1)
-def _pool() -> PoolManager:
+def _proxy(url: str) -> str | None:
+    """The proxy that the usual variables name for an address (https_proxy, no_proxy ...), None for none and for this machine."""
+    parts = urlsplit(url)
+    if _HERE.match(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+@lru_cache(maxsize=2)
+def _pool(proxy: str | None = None) -> PoolManager:
     import urllib3
 
     bundle = engine.ca_bundle()
     retries = urllib3.Retry(
         total=2, connect=1, status_forcelist=(429, 502, 503, 504), backoff_factor=0.5, raise_on_status=False
     )
-    return urllib3.PoolManager(
-        ca_certs=str(bundle) if bundle else None, timeout=urllib3.Timeout(connect=5, read=30), retries=retries
-    )
+    options: dict[str, Any] = {
+        "ca_certs": str(bundle) if bundle else None,
+        "timeout": urllib3.Timeout(connect=5, read=30),
+        "retries": retries,
+        "maxsize": 16,
+    }
+    return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
 
 
 def _scheme(host: str) -> str:
-    """Docker's rule: a registry on this machine may speak plain http."""
-    return "http" if re.match(r"(localhost|127\.|\[::1\])", host) else "https"
+    """Docker's rule: a registry on this machine may speak plain http, if it does not speak TLS."""
+    return "http" if _HERE.match(host) and not _speaks_tls(host) else "https"
+
+
+def _speaks_tls(host: str) -> bool:
+    import socket
+    import ssl
+
+    name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "443")
+    anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE  # only asked, not trusted
+    try:
+        with socket.create_connection((name.strip("[]"), int(port)), timeout=5) as line, anything.wrap_socket(line):
+            return True
+    except OSError:
+        return False
 
 
 def _authorization(reference: Reference, challenge: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ngc import sizes
@@ -14,6 +15,10 @@ from ngc.runner import Result
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+# Outcomes that need no sentence: the table says it all.
+QUIET = ("built", "up to date", "interrupted")
 
 
 def rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -72,12 +77,12 @@ def table(plan: Plan, results: Sequence[Result]) -> Table:
     for heading in headings:
         view.add_column(heading, justify="left" if heading in ("image", "result") else "right", no_wrap=True)
     if ran:
-        view.add_column("log (replay.sh beside it)", overflow="fold")
+        view.add_column("log.txt and replay.sh in", overflow="fold")
     for row in data:
         cells = [row["image"], _styled(row["result"]), f"{row.get('seconds') or 0:.1f}"]
         cells += [sizes.text(row.get(key)) for key in ("on_disk", "above_parent", "above_base", "budget")]
         if ran:
-            cells.append(_short(row["log"]) if row.get("log") else "")
+            cells.append(_short(str(Path(row["log"]).parent)) if row.get("log") else "")
         view.add_row(*cells)
     return view
 
@@ -96,5 +101,5 @@ def _short(path: str) -> str:
 
 def notes(plan: Plan, results: Sequence[Result]) -> list[str]:
     """The sentences under the table: what failed and why, and what this base cannot have."""
-    failed = [f"{r.step.image}: {r.outcome}: {r.note}" for r in results if not r.good and r.note]
+    failed = [f"{r.step.image}: {r.outcome}: {r.note}" for r in results if r.outcome not in QUIET and r.note]
     return [*failed, *plan.refused.values()]

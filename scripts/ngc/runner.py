@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import threading
@@ -23,6 +24,8 @@ from ngc.plan import MADE_ANEW, Plan, Step, build_command
 LOGS = ROOT / "build"
 # Seconds that interrupted children get after each signal.
 PATIENCE = ((signal.SIGINT, 5.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+_PREFIX = re.compile(r"^(#\d+ )?\d+\.\d+ ")  # BuildKit's `#8 21.87 ` before each line of a step
+_ERROR = re.compile(r"(error|ERROR|Error|E|fatal|make: \*\*\*)\b[: ]")
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,6 @@ class _Runner:
         self.plan, self.listen, self.logs = plan, listen, logs
         self.groups: list[int] = []
         self.stopping = threading.Event()
-        self.revision = _revision()
 
     def do(self, step: Step, parent: Found | None) -> Result:
         """Do one step, in a worker thread; never raises for what a step can fail of."""
@@ -112,7 +114,7 @@ class _Runner:
                 )
                 if unchanged and step.why.endswith(MADE_ANEW):
                     return self._in_budget(Result(step, "up to date", found=step.found), here)
-                command = build_command(self.plan, step, here.id, _moment(self.revision, here))
+                command = build_command(self.plan, step, here.id, _moment(here))
                 parent = here
             return self._in_budget(self._command(step, command), parent)
         except Exception as error:
@@ -227,23 +229,22 @@ def folded(command: tuple[str, ...]) -> str:
 
 def cause(log: Path) -> str:
     """The line of a failed command's log that says why, with the fix where it is known."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[1:] if line.strip()]
+    lines = [_PREFIX.sub("", line).strip() for line in log.read_text(errors="replace").splitlines()[1:]]
     text = "\n".join(lines)
-    if "no space left on device" in text:
+    if re.search(r"no space left on device", text, re.IGNORECASE):
         return "the disk is full; `docker system df` shows what takes it, `invoke clean` and `docker builder prune` free some"
-    if (
-        "Cannot connect to the Docker daemon" in text
-        or "error reading from server: EOF" in text
-        or "connection reset" in text
-    ):
+    if re.search(r"Cannot connect to the Docker daemon|error reading from server: EOF|connection reset", text):
         return "the docker daemon went away; start it (`invoke setup --yes`) and run the same command again"
-    errors = [line for line in lines if line.startswith(("error:", "ERROR", "E: ", "Error")) or ": error" in line]
-    return (errors or lines or ["no output"])[-1][:300]
+    said = [line for line in lines if line]
+    errors = [line for line in said if _ERROR.match(line)]
+    # What the failed program said tells more than BuildKit's own line, which repeats the command.
+    own = [line for line in errors if "executor failed" not in line and "failed to solve" not in line]
+    return (own or errors or said or ["it printed nothing"])[-1][:300]
 
 
-def _moment(revision: str | None, parent: Found) -> dict[str, str]:
+def _moment(parent: Found) -> dict[str, str]:
     labels = {"org.opencontainers.image.created": datetime.now(timezone.utc).isoformat(timespec="seconds")}
-    if revision:
+    if revision := _revision():
         labels["org.opencontainers.image.revision"] = revision
     if parent.digests:
         labels["org.opencontainers.image.base.digest"] = parent.digests[0].partition("@")[2]

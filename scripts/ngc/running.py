@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,11 +17,13 @@ from ngc.errors import Failed, Wrong
 
 # Upstream's `docker run` options (container/run.sh at 0.6.1): bytes and counts that UCX and the engines expect.
 SHARED_MEMORY = "10G"
-ULIMITS = {
-    "memlock": (resource.RLIMIT_MEMLOCK, -1),
-    "stack": (resource.RLIMIT_STACK, 67108864),
-    "nofile": (resource.RLIMIT_NOFILE, 65536),
-}
+# Name for `run`, name in /proc/PID/limits, wanted; -1 for no limit.
+ULIMITS = (
+    ("memlock", "Max locked memory", -1),
+    ("stack", "Max stack size", 67108864),
+    ("nofile", "Max open files", 65536),
+)
+_CAP_SYS_RESOURCE = 1 << 24  # whoever has it may raise a limit beyond the hard one
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,50 @@ def gpu_present() -> bool:
     return Path("/dev/nvidiactl").exists()
 
 
+def hard_limits(client: Engine, proc: Path = Path("/proc")) -> dict[str, int]:
+    """The most that the engine can give of each limit that it cannot raise, by its name in /proc/PID/limits.
+
+    Docker's containers get their limits from its daemon, podman's from us. A daemon that is not on this machine is believed
+    to be able to give all.
+    """
+    process = proc / "self" if client.podman else _daemon(proc)
+    if process is None:
+        return {}
+    status, limits = (process / "status").read_text(), (process / "limits").read_text()
+    capable = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.M)
+    if capable and int(capable[1], 16) & _CAP_SYS_RESOURCE:
+        return {}
+    rows = [re.split(r"\s{2,}", line) for line in limits.splitlines()[1:]]  # title, soft, hard, unit
+    return {row[0]: int(row[2]) for row in rows if row[2].isdecimal()}
+
+
+def _daemon(proc: Path) -> Path | None:
+    for name in proc.glob("[0-9]*/comm"):
+        try:
+            if name.read_text().strip() == "dockerd":
+                return name.parent
+        except OSError:
+            continue  # it has ended meanwhile
+    return None
+
+
+def devices(client: Engine) -> tuple[str, ...]:
+    """The options of `run` that give a container every GPU, and nothing else."""
+    return ("--device", "nvidia.com/gpu=all") if client.podman else ("--gpus", "all")
+
+
 def options(client: Engine, gpu: bool) -> Options:
     """What a container needs: with a GPU also the devices, host memory and limits, as far as the host's own limits go."""
     words = ["--shm-size", SHARED_MEMORY]
     if not gpu:
         return Options(tuple(words))
-    words += ["--device", "nvidia.com/gpu=all"] if client.podman else ["--gpus", "all"]
+    words += devices(client)
     words += ["--ipc", "host", "--cap-add", "SYS_PTRACE"]
     left_out = []
-    for name, (limit, wanted) in ULIMITS.items():
-        hard = resource.getrlimit(limit)[1]
-        if os.geteuid() != 0 and hard != resource.RLIM_INFINITY and (wanted < 0 or wanted > hard):
-            left_out.append(f"ulimit {name}={wanted}: this host allows {hard} at most")
+    most = hard_limits(client)
+    for name, title, wanted in ULIMITS:
+        if title in most and (wanted < 0 or wanted > most[title]):
+            left_out.append(f"ulimit {name}={wanted}: this host allows {most[title]} at most")
         else:
             words += ["--ulimit", f"{name}={wanted}:{wanted}"]
     words.remove("--shm-size")  # --ipc host shares the host's /dev/shm: a size of its own would be refused

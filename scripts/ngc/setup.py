@@ -42,8 +42,9 @@ def _run(command: tuple[str, ...]) -> None:
     import sh
 
     try:
-        sh.Command(command[0])(*command[1:], _out=sys.stderr, _err=sys.stderr, _tty_out=False)
+        sh.Command(command[0])(*command[1:], _err_to_out=True, _tty_out=False)
     except sh.ErrorReturnCode as error:
+        print(error.stdout.decode(errors="replace"), file=sys.stderr)
         raise Failed(f"`{shlex.join(command)}` ended with {error.exit_code}; its output above says why") from None
 
 

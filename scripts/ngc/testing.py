@@ -7,13 +7,20 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from ngc import bases, engine, planning
-from ngc.catalog import ROOT, Catalog
+from ngc import bases, engine, hosts, planning
+from ngc.catalog import ROOT, Base, Catalog, Framework
+from ngc.engine import Found
 from ngc.errors import Failed, Wrong
 
 SUBJECTS_VARIABLE = "NGC_TEST_IMAGES"
 BASE_NAME_LABEL = "org.opencontainers.image.base.name"
+TARGET_LABEL = "ngc-dynamo.target"
+BASE_ITSELF = "base"  # the target of an untouched base: held to what a base must hold, and no more
+MODEL_FOLDER = "/mnt"  # where the folder of --model is in the container
+# pytest's exit codes (docs.pytest.org, reference/exit-codes) as ours.
+_CODES = {0: 0, 1: 1, 2: 130, 3: 1, 4: 2, 5: 1}
 
 
 @dataclass(frozen=True)
@@ -25,18 +32,77 @@ class Subject:
     image: str
     base: str | None
     entry: str | None
+    host: str = hosts.CONTAINER
+    stand_in: bool = False
 
 
-def run(subjects: Sequence[Subject], extra: Sequence[str]) -> int:
-    """Hold the subjects to their contract. Returns pytest's exit code."""
+@dataclass(frozen=True)
+class Order:
+    """What the user asked of `test`; see the verb's help. `words` go to pytest."""
+
+    frameworks: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    base: str | None = None
+    image: str | None = None
+    host: str | None = None
+    gpu: bool = False
+    model: str | None = None
+    reports: Sequence[str] = ()
+    words: Sequence[str] = ()
+
+
+def test(catalog: Catalog, order: Order) -> int:
+    """Do what is asked. Returns an exit code. Raises Wrong and Failed."""
+    options = report_options(order.reports)
+    host = hosts.parse(order.host)
+    if not host.is_container:
+        if order.image:
+            raise Wrong(f"--image and --host={host} exclude each other: what runs there is tested; leave one out")
+        subjects = [elsewhere(catalog, order.frameworks, order.targets, order.base, host)]
+    elif order.image:
+        subjects = given(catalog, order.frameworks, order.targets, order.base, order.image)
+    else:
+        subjects = built(catalog, order.frameworks, order.targets, order.base)
+    binds = {}
+    if order.gpu:
+        options.append("--gpu")
+    if order.model:
+        folder = Path(order.model)
+        if folder.is_dir() and host.kind in (hosts.CONTAINER, "chroot"):
+            binds[str(folder.resolve())] = MODEL_FOLDER
+        options.append(f"--model={folder.resolve() if binds else order.model}")
+    return run(subjects, [*options, *order.words], binds)
+
+
+def report_options(files: Sequence[str]) -> list[str]:
+    """pytest's options for the reports: JUnit for .xml, our own for .json. Raises Wrong."""
+    kinds = {".xml": "--junitxml", ".json": "--report-json"}
+    for file in files:
+        if Path(file).suffix not in kinds:
+            raise Wrong(f"--report is '{file}'; name a file that ends in .xml (JUnit) or .json")
+    return [f"{kinds[Path(file).suffix]}={Path(file).resolve()}" for file in files]
+
+
+def run(subjects: Sequence[Subject], extra: Sequence[str], binds: dict[str, str] | None = None) -> int:
+    """Hold the subjects to their contract, containers side by side on all cores. Returns our exit code.
+
+    `binds` are folders of this machine for a host that is a root file system.
+    """
     import sh
 
+    host = hosts.parse(subjects[0].host)
     environment = {**os.environ, SUBJECTS_VARIABLE: json.dumps([asdict(subject) for subject in subjects])}
-    pytest = sh.Command(sys.executable).bake("-m", "pytest", str(ROOT / "tests" / "images"), *extra)
-    done = pytest(
-        _env=environment, _out=sys.stdout, _err=sys.stderr, _ok_code=list(range(6)), _return_cmd=True, _cwd=str(ROOT)
-    )
-    return int(done.exit_code)
+    alone = any(word.startswith(("-n", "--numprocesses", "--pdb", "--trace")) or word == "-s" for word in extra)
+    parallel = [] if alone or not host.is_container else ["-n", str(os.cpu_count() or 1), "--dist", "loadgroup"]
+    named = any(not word.startswith("-") and (ROOT / word.partition("::")[0]).exists() for word in extra)
+    everything = [] if named else [str(ROOT / "tests" / "images")]
+    # -rfE: the table at the end says what was skipped and why, once.
+    words = [sys.executable, "-m", "pytest", *everything, "-rfE", *parallel, *extra]
+    program, *rest = hosts.around(host, words, binds or {})
+    done = sh.Command(program)(
+        *rest, _env=environment, _out=sys.stdout, _err=sys.stderr, _ok_code=list(range(256)), _return_cmd=True, _cwd=str(ROOT)
+    )  # fmt: skip
+    return _CODES.get(int(done.exit_code), 1)
 
 
 def built(
@@ -53,7 +119,14 @@ def built(
         what = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not built"
         raise Failed(f"{what}, and test never builds; run `invoke build` with the same options first")
     return [
-        Subject(image.framework, image.target, names[image.key], on.reference, on.entry.key if on.entry else None)
+        Subject(
+            image.framework,
+            image.target,
+            names[image.key],
+            on.reference,
+            on.entry.key if on.entry else None,
+            stand_in=_is_stand_in(here[names[image.key]]),
+        )
         for image in images
         if (on := chosen[image.framework])
     ]
@@ -66,12 +139,66 @@ def given(
     if len(frameworks) != 1 or len(targets) > 1:
         raise Wrong("--image is one image; say what it is held to by one --framework, and one --target if not runtime")
     framework = catalog.framework(frameworks[0])
-    target = catalog.select(frameworks, targets or ["runtime"])[0].target
+    if targets and targets[0] != BASE_ITSELF:
+        catalog.select(frameworks, targets)
     client = engine.any_client()
     found = engine.images(client, [image]).get(image)
     if found is None:
         raise Failed(f"{image} is not here; run `{client.name} pull {image}` first")
-    base = base or found.labels.get(BASE_NAME_LABEL)
-    says = {image, base, found.labels.get(bases.STANDS_FOR_LABEL)}
-    entry = next((known.key for known in framework.bases if str(known.reference) in says), None)
-    return [Subject(framework.name, target, image, base, entry)]
+    entry = _entry(framework, found, image, base)
+    target = targets[0] if targets else _target(framework, found, image)
+    return [
+        Subject(
+            framework.name,
+            target,
+            image,
+            base or found.labels.get(BASE_NAME_LABEL) or (image if target == BASE_ITSELF else None),
+            entry.key if entry else None,
+            stand_in=_is_stand_in(found),
+        )
+    ]
+
+
+def elsewhere(
+    catalog: Catalog, frameworks: Sequence[str], targets: Sequence[str], base: str | None, host: hosts.Host
+) -> Subject:
+    """What runs on a host as subject. A root file system says what it is; a pod and this machine are told by --base."""
+    if len(frameworks) != 1 or len(targets) > 1:
+        raise Wrong(f"--host={host} runs one image; say which by one --framework, and one --target if not runtime")
+    framework = catalog.framework(frameworks[0])
+    if targets and targets[0] != BASE_ITSELF:
+        catalog.select(frameworks, targets)
+    if host.kind == "chroot":
+        found = hosts.image_of(Path(host.name))
+        image = found.tags[0] if found.tags else host.name
+        entry = _entry(framework, found, image, base)
+        target = targets[0] if targets else _target(framework, found, image)
+        under = base or found.labels.get(BASE_NAME_LABEL)
+        key = entry.key if entry else None
+        return Subject(framework.name, target, image, under, key, str(host), _is_stand_in(found))
+    hosts.check(host)
+    on = bases.choose(catalog, [framework.name], base)[framework.name]
+    target = targets[0] if targets else "runtime"
+    key = on.entry.key if on.entry else None
+    return Subject(framework.name, target, str(host), on.reference, key, str(host), on.stand_in)
+
+
+def _entry(framework: Framework, found: Found, image: str, base: str | None) -> Base | None:
+    if base in (bases.NGC, bases.STAND_IN):
+        return framework.stand_in if base == bases.STAND_IN else framework.known(framework.default_base)
+    says = {image, base or found.labels.get(BASE_NAME_LABEL), found.labels.get(bases.STANDS_FOR_LABEL)}
+    return next((known for known in framework.bases if str(known.reference) in says), None)
+
+
+def _target(framework: Framework, found: Found, image: str) -> str:
+    """What an image is held to when nobody says: its label's target, what a base must hold, else what runtime must."""
+    if found.labels.get(TARGET_LABEL) in {known.target for known in framework.images}:
+        return found.labels[TARGET_LABEL]
+    a_base = _is_stand_in(found) and TARGET_LABEL not in found.labels
+    if a_base or any(str(known.reference) == image for known in framework.bases):
+        return BASE_ITSELF
+    return "runtime"
+
+
+def _is_stand_in(found: Found) -> bool:
+    return found.labels.get(bases.STAND_IN_LABEL) == "true"

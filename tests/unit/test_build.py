@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sh
 
-from ngc import bases, build, planning, report
+from ngc import bases, build, planning, report, runner
 from ngc import engine as engines
 from ngc.errors import Wrong
 from ngc.plan import Request
@@ -161,3 +161,23 @@ def alive(pid):
 def test_orders_that_make_no_sense_are_refused(tree, order, said):
     with pytest.raises(Wrong, match=said):
         build.planned(tree.read(), build.Order(Request(base="stand-in"), **order))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("#8 1.2 ERROR: [Errno 28] No space left on device\nERROR: failed to solve: x", "the disk is full; "),
+        ("ERROR: failed to solve: error reading from server: EOF", "the docker daemon went away; "),
+        (
+            "#7 3.1 E: Unable to locate package x\nERROR: failed to solve: executor failed running [y]",
+            "E: Unable to locate",
+        ),
+        ("error: this base has no NIXL", "error: this base has no NIXL"),
+        ("just words", "just words"),
+        ("", "it printed nothing"),
+    ],
+)
+def test_the_cause_is_the_line_that_tells_most(tmp_path, text, said):
+    log = tmp_path / "log.txt"
+    log.write_text(f"$ command\n{text}\n")
+    assert runner.cause(log).startswith(said)

@@ -1,5 +1,6 @@
 """What is documented can be typed: every command of README, CONTRIBUTING and docs/ is parsed by the program it names."""
 
+import itertools
 import re
 import shlex
 import sys
@@ -13,7 +14,7 @@ def commands(root):
     """(page, command) of every line in a ```sh block, comments dropped."""
     pages = [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").glob("*.md"))]
     for page in pages:
-        for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S):
+        for block in re.findall(r"^```(?:sh|bash)\n(.*?)^```", page.read_text(), re.M | re.S):
             joined = block.replace("\\\n", " ")
             for line in filter(None, map(str.strip, joined.splitlines())):
                 if words := shlex.split(line, comments=True):
@@ -34,7 +35,7 @@ def test_every_documented_verb_and_flag_exists(root, contexts):
     seen = 0
     for page, words in commands(root):
         if words[0] == "invoke":
-            own = words[1 : words.index("--")] if "--" in words else words[1:]
+            own = list(itertools.takewhile(lambda word: word not in ("--", "|"), words[1:]))
             try:
                 Parser(contexts=contexts).parse_argv(own)
             except ParseError as error:
@@ -51,11 +52,11 @@ def test_every_documented_session_exists(root):
         word
         for _, words in commands(root)
         if words[0] == "nox" and "-s" in words
-        for word in words[words.index("-s") + 1 :]
+        for word in (words[: words.index("--")] if "--" in words else words)[words.index("-s") + 1 :]
         if not word.startswith("-") and "=" not in word
     ]
     assert asked
-    assert {word for word in asked if word not in names and word != "inputs"} == set()
+    assert {word for word in asked if word not in names} == set()
 
 
 def test_every_documented_file_exists(root):

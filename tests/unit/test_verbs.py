@@ -109,12 +109,11 @@ def test_a_shells_command_is_shown(invoke, engine):
 
 
 def test_every_flag_explains_itself(root):
-    sys.path.insert(0, str(root))
-    try:
-        import tasks
-    finally:
-        sys.path.remove(str(root))
-    for name, task in tasks.namespace.tasks.items():
-        assert task.body.__doc__, f"{name} has no docstring"
-        silent = [argument.name for argument in task.get_arguments() if not argument.help]
-        assert silent == [], f"{name} says nothing of {silent}"
+    program = (
+        "from tasks import namespace\n"
+        "for name, task in namespace.tasks.items():\n"
+        "    print(name, bool(task.body.__doc__), *(a.name for a in task.get_arguments() if not a.help))"
+    )
+    # In a process of its own: Invoke hands out a verb's help once, and other tests may have asked.
+    said = str(sh.Command(sys.executable)("-c", program, _cwd=str(root)))
+    assert [line for line in said.splitlines() if not line.endswith(" True")] == []

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from ..background import begin
+
 TOOLS = {
     "ucx_perftest": ("-h", "UCX alone"),
     "ib_write_bw": ("--version", "RDMA alone"),
@@ -40,6 +42,48 @@ def test_bench_ucx_measures_and_names_the_transport(container):
     rows = json.loads(container.output("bench-ucx", "--test", "put", "--size", "4K,64K", "--json"))["results"]
     assert [row["size_bytes"] for row in rows] == [4096, 65536]
     assert "unknown" not in {row["transport"] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def other(start):
+    """A second container of the image: what one sends the other must receive, over a network."""
+    return start()
+
+
+def address(container):
+    return container.output("hostname", "-i").split()[0]
+
+
+@pytest.mark.parametrize("test", ["ucp_put_bw", "ucp_get"])
+def test_ucx_perftest_moves_bytes_between_two_containers(container, other, component, test):
+    """UCX alone, as everybody knows it: a figure here and none from bench-nixl says that NIXL is the trouble."""
+    component("ucx")
+    port = {"ucp_put_bw": 13337, "ucp_get": 13338}[test]
+    server = begin(other, f"perftest-{test}", "ucx_perftest", "-p", str(port))
+    listens = f"grep -q ':{port:04X} .* 0A ' /proc/net/tcp /proc/net/tcp6"  # its output waits in a buffer
+    server.wait_for(lambda: other.run("sh", "-c", listens).rc == 0, "it listens", 20)
+    words = ("ucx_perftest", address(other), "-p", str(port), "-t", test, "-s", "65536", "-n", "200")
+    last = container.output(*words).splitlines()[-1].split()
+    assert last[:2] == ["Final:", "200"]
+    assert float(last[6]) > 0, "no byte was moved"  # MB/s, overall
+
+
+@pytest.mark.parametrize("tool", ["bench-ucx", "bench-nixl"])
+def test_a_benchmark_moves_bytes_between_two_containers(container, other, component, tool):
+    """Two pods are what they are for; within one machine UCX takes shared memory, and the network stays untested."""
+    component("ucx")
+    component("nixl")
+    port = {"bench-ucx": "7000", "bench-nixl": "7100"}[tool]
+    passive = begin(other, tool, tool, "--listen", port)
+    passive.wait_for(lambda: "listening on" in passive.log, "it listens")
+    few = {"bench-ucx": ("--test", "put"), "bench-nixl": ("--op", "write")}[tool]
+    words = (tool, "--connect", f"{address(other)}:{port}", *few, "--size", "64K", "--iterations", "50", "--json")
+    rows = json.loads(container.output(*words))["results"]
+    assert [row["size_bytes"] for row in rows] == [65536]
+    assert rows[0]["gigabytes_per_second"] > 0
+    assert rows[0]["transport"].startswith("tcp/"), "nothing else can lead from one container to another here"
+    if tool == "bench-nixl":  # ucx_perftest compares nothing
+        assert rows[0]["content"] is True
 
 
 def test_video_memory_without_a_gpu_is_one_sentence(container):

@@ -1,0 +1,140 @@
+"""One blob as a stream: from a registry over as many connections as it takes, checked against its sha256 at its end."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from ngc.errors import Failed
+from ngc.registry import Access
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+TRIES = 5  # in a row without a byte
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LONGEST_WAIT = 30.0  # seconds, whatever Retry-After says
+
+
+class Stopped(Exception):  # no error: another thread has failed, or the user has had enough
+    """The work was given up."""
+
+
+class Stream(Protocol):
+    """Bytes in their order."""
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, `count` at most; empty at the end."""
+
+    def close(self) -> None:
+        """Give up the rest. May be called from another thread, and twice."""
+
+
+class Checked:
+    """A stream that counts, and knows at its end whether it was what its digest says. `digest` None: nobody said."""
+
+    def __init__(self, stream: Stream, name: str, digest: str | None, size: int | None, stop: threading.Event) -> None:
+        self.count = 0
+        self._stream, self._name, self._digest, self._size, self._stop = stream, name, digest, size, stop
+        self._hash = hashlib.sha256()
+
+    def read(self, count: int) -> bytes:
+        if self._stop.is_set():
+            raise Stopped
+        data = self._stream.read(count)
+        self.count += len(data)
+        if self._size is not None and self.count > self._size:
+            raise Failed(f"{self._name} is longer than the {self._size} bytes of its manifest; refused")
+        if self._digest:
+            self._hash.update(data)
+        return data
+
+    def check(self) -> None:
+        """Read what is left, and raise Failed if the blob is not what it should be."""
+        while self.read(1 << 18):
+            pass
+        found = "sha256:" + self._hash.hexdigest()
+        if self._digest and found != self._digest:
+            raise Failed(
+                f"{self._name} has the content of {found}; nothing of it was kept, try again or ask for another copy"
+            )
+
+
+class Download:
+    """A blob of a registry. A connection that breaks is opened again where it broke, by Range."""
+
+    def __init__(self, access: Access, digest: str, size: int, stop: threading.Event) -> None:
+        self._access, self._digest, self._size, self._stop = access, digest, size, stop
+        self._answer: BaseHTTPResponse | None = None
+        self._at = self._failures = 0
+
+    def read(self, count: int) -> bytes:
+        import urllib3
+
+        while True:
+            if self._stop.is_set():
+                raise Stopped
+            try:
+                if self._answer is None:
+                    self._answer = self._open()
+                    continue  # looks again whether it is still wanted: close() may have come too early
+                data = self._answer.read(count, decode_content=False)
+                if not data and self._at < self._size:
+                    raise urllib3.exceptions.IncompleteRead(self._at, self._size - self._at)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                self._again(str(error))
+                continue
+            self._at += len(data)
+            self._failures = 0 if data else self._failures
+            return data
+
+    def close(self) -> None:
+        if (answer := self._answer) is not None:
+            self._answer = None
+            with suppress(Exception):  # a socket that is closed while another thread reads it
+                answer.shutdown()
+            answer.close()
+
+    def _again(self, why: str, wait: float | None = None) -> None:
+        """Wait before the next try. Raises Failed when there were enough, Stopped when nobody wants it any more."""
+        self.close()
+        self._failures += 1
+        if self._failures >= TRIES:
+            name = f"{self._access.reference.host} broke off {self._digest} at byte {self._at} of {self._size}"
+            raise Failed(f"{name}, {TRIES} times ({why}); check the network and run again")
+        if self._stop.wait(wait if wait is not None else 0.1 * 4 ** (self._failures - 1)):
+            raise Stopped
+
+    def _open(self) -> BaseHTTPResponse:
+        while True:
+            headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={self._at}-"} if self._at else {})
+            answer = self._access.ask(f"/blobs/{self._digest}", headers, stream=True)
+            if answer.status in _TRANSIENT:
+                answer.close()
+                self._again(f"status {answer.status}", _seconds(answer.headers.get("Retry-After")))
+            elif answer.status == 200 or (answer.status == 206 and self._continues(answer)):
+                if answer.status == 200:
+                    self._pass_over(answer)
+                return answer
+            else:
+                answer.close()
+                if answer.status == 404:
+                    raise Failed(
+                        f"{self._access.reference.host} lists {self._digest} and does not have it; ask for another tag, or another copy with --mirror=HOST"
+                    )
+                raise self._access.refusal(answer.status)
+
+    def _continues(self, answer: BaseHTTPResponse) -> bool:
+        return answer.headers.get("Content-Range", "").startswith(f"bytes {self._at}-")
+
+    def _pass_over(self, answer: BaseHTTPResponse) -> None:
+        """A server that does not know Range begins again: what is here already is read and dropped."""
+        left = self._at
+        while left and (data := answer.read(min(left, 1 << 18), decode_content=False)):
+            left -= len(data)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    return min(float(retry_after), _LONGEST_WAIT) if retry_after and retry_after.isdigit() else None

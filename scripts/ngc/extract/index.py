@@ -1,0 +1,162 @@
+"""What a layer holds, a line per member, kept between runs so that only blobs with wanted files are asked for.
+
+A file in the cache folder was made by a pass that read its blob to the end and checked the blob's sha256. Of files that
+were taken in that pass, or in a later checked one, it knows the sha256: by that a blob that is cut short can be trusted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ngc.extract.layers import Entry
+
+_FIRST = b"ngc-layer 1 "
+_ODD = re.compile(rb"[\t\n\\]")
+_ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n"}
+_UNESCAPES = {value: key for key, value in _ESCAPES.items()}
+_PIECE = 1 << 16
+_KEPT = 90 * 86400  # seconds without use
+
+
+class Member(NamedTuple):
+    """An entry, and the sha256 of its content as bytes: empty where no checked pass took it."""
+
+    entry: Entry
+    sha256: bytes
+
+
+def folder() -> Path:
+    """Where indexes are kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ngc-dynamo" / "layers"
+
+
+def place(digest: str) -> Path:
+    """The cache file of a blob."""
+    return folder() / f"{digest.removeprefix('sha256:')}.gz"
+
+
+class Writer:
+    """Writes an index while its layer is read; `path` is a staged file."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self._file = path.open("wb")
+        self._pack = zlib.compressobj(1, wbits=31)
+        self._lines = [_FIRST + digest.encode() + b"\n"]
+        self._size = 0
+
+    def add(self, entry: Entry, sha256: str = "") -> None:
+        name, kind, mode, uid, gid, mtime, size, offset, link, pieces = entry
+        if _ODD.search(name) or _ODD.search(link):
+            name, link = escaped(name), escaped(link)
+        numbers = f"\t{kind}\t{mode:o}\t{uid}\t{gid}\t{mtime}\t{size}\t{offset}\t{'s' if pieces else ''}{sha256}\t"
+        line = name + numbers.encode() + link + b"\n"
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size > _PIECE:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write(self._pack.compress(b"".join(self._lines)))
+        self._lines, self._size = [], 0
+
+    def close(self) -> None:
+        self._flush()
+        self._file.write(self._pack.flush())
+        self._file.close()
+
+
+def usable(path: Path, digest: str) -> bool:
+    """True if the file is a whole index of that blob; a damaged one is removed, to be made anew."""
+    try:
+        with gzip.open(path) as file:
+            good = file.readline() == _FIRST + digest.encode() + b"\n"
+            while file.read(1 << 20):
+                pass  # the checksum stands at the end
+        os.utime(path)  # it is in use
+    except FileNotFoundError:
+        return False
+    except (OSError, EOFError, zlib.error):
+        good = False
+    if not good:
+        with suppress(OSError):
+            path.unlink()
+    return good
+
+
+def find(path: Path, exact: Iterable[bytes], below: Iterable[bytes]) -> Iterator[Member]:
+    """The members of an index with exactly these names, or below these folders, in their order."""
+    names = frozenset(escaped(name) for name in exact)
+    everything = b"" in below
+    prefixes = tuple(escaped(name) + b"/" for name in below if name)
+    with gzip.open(path) as file:
+        file.readline()
+        for line in _lines(file):
+            name = line[: line.index(b"\t")]
+            if everything or name in names or name.startswith(prefixes):
+                yield _parse(line)
+
+
+def rewritten(source: Path, target: Path, sha256: Mapping[int, str]) -> None:
+    """Copy an index, adding the sha256 of files by their offsets."""
+    with gzip.open(source) as old, gzip.open(target, "wb", compresslevel=1) as new:
+        new.write(old.readline())
+        for line in _lines(old):
+            fields = line.split(b"\t")
+            known = sha256.get(int(fields[7]))
+            if known and len(fields[8]) < 64:
+                fields[8] += known.encode()
+            new.write(b"\t".join(fields) + b"\n")
+
+
+def publish(staged: Path, digest: str) -> Path:
+    """Put a finished index where later runs find it; where that cannot be written it stays staged. Returns where it is."""
+    target = place(digest)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(staged.read_bytes())
+        beside.replace(target)
+        for old in target.parent.iterdir():
+            if old.stat().st_mtime < time.time() - _KEPT:
+                old.unlink()
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        return staged
+    return target
+
+
+def escaped(name: bytes) -> bytes:
+    """A name without the characters that the index uses itself."""
+    return _ODD.sub(lambda match: _ESCAPES[match[0]], name)
+
+
+def _lines(file: gzip.GzipFile) -> Iterator[bytes]:
+    rest = b""
+    while piece := file.read(1 << 20):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+
+
+def _parse(line: bytes) -> Member:
+    name, kind, mode, uid, gid, mtime, size, offset, sha256, link = line.split(b"\t")
+    if b"\\" in name or b"\\" in link:
+        name, link = _plain(name), _plain(link)
+    sparse = sha256.startswith(b"s")
+    entry = Entry(
+        name, kind.decode(), int(mode, 8), int(uid), int(gid), int(mtime), int(size), int(offset), link,
+        () if sparse else None,
+    )  # fmt: skip
+    return Member(entry, sha256[1:] if sparse else sha256)
+
+
+def _plain(name: bytes) -> bytes:
+    return re.sub(rb"\\[\\tn]", lambda match: _UNESCAPES[match[0]], name)

@@ -1,0 +1,76 @@
+"""Unpacking a blob: gzip, zstd or neither, told apart by its first bytes, as media types are not always right.
+
+Memory is bounded: no step gives out more than CHUNK bytes, however much the input could become.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ngc.errors import Failed
+
+CHUNK = 1 << 18
+_SMALL = 1 << 14  # input where members are small (eStargz has one per file): what is left over is copied for each
+_FREE = 1 << 32  # bytes that any blob may become
+_TIMES = 250  # and how many times its own size above that; real layers stay far below
+
+
+def chunks(read: Callable[[int], bytes], name: str) -> Iterator[bytes]:
+    """The unpacked bytes of what `read` gives. Raises Failed for a damaged blob, and for one that grows out of all proportion."""
+    first = read(CHUNK)
+    new, broken = _decompressor(first)
+    if new is None:
+        yield from _plain(first, read)
+        return
+    engine, data, piece, taken, given = new(), memoryview(first), CHUNK, len(first), 0
+    while True:
+        if engine.eof:  # another gzip member or zstd frame follows, or padding, or nothing
+            data = memoryview(bytes(engine.unused_data) + bytes(data))
+            while not (rest := data.tobytes().lstrip(b"\0")):
+                data = memoryview(read(CHUNK))
+                taken += len(data)
+                if not len(data):
+                    return
+            engine, data, piece = new(), memoryview(rest), _SMALL
+        elif engine.needs_input and not len(data):
+            data = memoryview(read(CHUNK))
+            taken += len(data)
+            if not len(data):
+                raise Failed(f"{name} ends before its compressed data does; the image is damaged")
+        feed, data = (data[:piece], data[piece:]) if engine.needs_input else (memoryview(b""), data)
+        try:
+            out: bytes = engine.decompress(feed, CHUNK)
+        except broken as error:
+            raise Failed(f"{name} cannot be unpacked ({error}); the image is damaged") from None
+        given += len(out)
+        if given > _FREE and given > taken * _TIMES:
+            raise Failed(f"{name} unpacks to more than {_TIMES} times its size; refused")
+        if out:
+            yield out
+
+
+def _plain(first: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
+    data = first
+    while data:
+        yield data
+        data = read(CHUNK)
+
+
+def _decompressor(first: bytes) -> tuple[Callable[[], Any] | None, type[Exception]]:
+    """What unpacks data that begins so, and the exception it raises."""
+    if first.startswith(b"\x1f\x8b"):
+        from isal import igzip_lib
+
+        broken: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stubs say that it is an instance
+        return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), broken
+    # A zstd frame, or one to be skipped (zstd:chunked ends with one; some writers begin with one).
+    if first.startswith(b"\x28\xb5\x2f\xfd") or (first[1:4] == b"\x2a\x4d\x18" and 0x50 <= first[0] <= 0x5F):
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+
+        return zstd.ZstdDecompressor, zstd.ZstdError
+    return None, Exception

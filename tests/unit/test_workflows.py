@@ -1,0 +1,108 @@
+"""The workflows for a user's own runners: pinned, with few rights, and made of commands that exist. actionlint is in lint."""
+
+import re
+import shlex
+import sys
+
+import pytest
+from invoke.parser import Parser
+from ruamel.yaml import YAML
+
+from ngc import listing
+
+
+@pytest.fixture(scope="module")
+def workflows(root):
+    """File name -> its data."""
+    return {path.name: YAML(typ="safe").load(path) for path in sorted((root / ".github" / "workflows").glob("*.yml"))}
+
+
+def commands(workflows):
+    """(file, words) of every command in a run step that starts a script or a verb of ours."""
+    for name, data in workflows.items():
+        for job in data["jobs"].values():
+            for step in job["steps"]:
+                text = step.get("run", "").replace("\\\n", " ")
+                for found in re.findall(r"(?:\.venv/bin/(?:invoke|nox)|scripts/[\w-]+\.sh)[^|;&)\n]*", text):
+                    yield name, shlex.split(re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", found))
+
+
+def test_the_three_workflows_are_there(workflows):
+    assert set(workflows) == {"checks.yml", "stand-in.yml", "gpu.yml"}
+
+
+def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it(root):
+    used = [
+        line.strip().removeprefix("- ")
+        for path in (root / ".github" / "workflows").glob("*.yml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert used
+    assert [line for line in used if not re.fullmatch(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_no_workflow_may_more_than_read(workflows):
+    assert [data["permissions"] for data in workflows.values()] == [{"contents": "read"}] * len(workflows)
+    assert [job for data in workflows.values() for job in data["jobs"].values() if "permissions" in job] == []
+
+
+def test_no_checkout_leaves_its_token_behind(workflows):
+    steps = [step for data in workflows.values() for job in data["jobs"].values() for step in job["steps"]]
+    checkouts = [step for step in steps if "checkout" in step.get("uses", "")]
+    assert checkouts
+    assert {step["with"]["persist-credentials"] for step in checkouts} == {False}
+
+
+def test_nothing_from_outside_is_pasted_into_a_script(workflows):
+    """`${{ ... }}` in a script is replaced before the shell sees it: a name with quotes in it would run."""
+    steps = [step for data in workflows.values() for job in data["jobs"].values() for step in job["steps"]]
+    assert [step["run"] for step in steps if "${{" in step.get("run", "")] == []
+
+
+def test_secrets_reach_only_the_steps_that_need_them(workflows):
+    for data in workflows.values():
+        for job in data["jobs"].values():
+            assert "secrets." not in str(job.get("env", ""))
+    assert "secrets." not in str([workflows["checks.yml"], workflows["stand-in.yml"]])
+
+
+def test_every_script_and_verb_of_a_workflow_exists(root, workflows):
+    sys.path.insert(0, str(root))
+    try:
+        from tasks import namespace
+    finally:
+        sys.path.remove(str(root))
+    seen = set()
+    for _, words in commands(workflows):
+        seen.add(words[0])
+        if words[0].endswith("invoke"):
+            Parser(contexts=namespace.to_contexts()).parse_argv(words[1:])
+        elif words[0].startswith("scripts/"):
+            assert (root / words[0]).is_file()
+    assert seen >= {".venv/bin/invoke", ".venv/bin/nox", "scripts/build-all.sh", "scripts/test-all.sh"}
+
+
+def test_the_stand_in_is_built_and_tested_by_the_readmes_two_commands(workflows):
+    said = [shlex.join(words) for name, words in commands(workflows) if name == "stand-in.yml"]
+    assert said == ["scripts/build-all.sh --setup --base=stand-in", "scripts/test-all.sh --base=stand-in"]
+
+
+def test_without_the_secret_the_gpu_job_is_skipped_and_the_run_says_so(workflows):
+    jobs = workflows["gpu.yml"]["jobs"]
+    assert jobs["contract"]["if"] == "needs.images.outputs.ready == 'true'"
+    (key,) = [step for step in jobs["images"]["steps"] if step.get("id") == "key"]
+    assert "::notice::skipped: this repository has no secret NGC_API_KEY" in key["run"]
+
+
+def test_the_gpu_matrix_has_what_the_list_has(tree, workflows):
+    (list_step,) = [step for step in workflows["gpu.yml"]["jobs"]["images"]["steps"] if step.get("id") == "list"]
+    (fields,) = re.findall(r"\{((?:\w+, )+\w+)\}", list_step["run"])
+    assert set(fields.split(", ")) <= listing.rows(tree.read(), "ngc")[0].keys()
+
+
+def test_a_broken_image_can_be_opened_for_it_is_kept_before_it_is_tested(workflows):
+    names = [step.get("name", "") for step in workflows["gpu.yml"]["jobs"]["contract"]["steps"]]
+    tested = names.index("Hold it to its contract, GPU tests included")
+    assert names.index("Push before testing") < tested
+    assert names.index("Keep the image") < tested
