@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ngc import dockerfile, reference
+from ngc import dockerfile, imageyaml, reference
 from ngc.errors import Wrong
 from ngc.reference import Reference
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = "image.schema.json"
 ABSENT = "absent"
 _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -160,7 +158,7 @@ def size(text: str) -> int:
 
 
 def _framework(path: Path) -> Framework:
-    data = _load(path)
+    data = imageyaml.load(path)
     targets: Mapping[str, Any] = data.get("targets", {})
     files = {
         file.suffix[1:]: file for file in path.parent.glob("Dockerfile.*") if not file.name.endswith(".dockerignore")
@@ -168,7 +166,8 @@ def _framework(path: Path) -> Framework:
     for target in targets:
         if target not in files:
             raise Wrong(
-                _at(path, ("targets", target)) + f"there is no Dockerfile.{target} beside it; add it or drop the target"
+                imageyaml.at(path, ("targets", target))
+                + f"there is no Dockerfile.{target} beside it; add it or drop the target"
             )
     name = path.parent.name
     images = _parents_first(
@@ -179,7 +178,7 @@ def _framework(path: Path) -> Framework:
     by_key = {base.key: base for base in bases}
     if stand_in is not None and (stand_in not in by_key or by_key[stand_in].layout is None):
         raise Wrong(
-            _at(path, ("stand-in",))
+            imageyaml.at(path, ("stand-in",))
             + f"'{stand_in}' is not an entry of `bases` with a layout; name one of: {', '.join(k for k, b in by_key.items() if b.layout)}"
         )
     root = next((image for image in images if image.parent is None), None)
@@ -211,7 +210,7 @@ def _image(framework: str, target: str, file: Path, entry: Mapping[str, Any], pa
     parent = None if "BASE_IMAGE" in arguments else entry.get("parent", "runtime")
     if parent is None and "parent" in entry:
         raise Wrong(
-            _at(path, ("targets", target, "parent"))
+            imageyaml.at(path, ("targets", target, "parent"))
             + f"Dockerfile.{target} takes BASE_IMAGE, so it has no parent; drop the line"
         )
     budget = entry.get("budget")
@@ -275,75 +274,3 @@ def _base(key: str, entry: Mapping[str, Any]) -> Base:
         known_log_lines=tuple(entry.get("known_log_lines", ())),
         extract=entry.get("extract", {}),
     )
-
-
-def _load(path: Path) -> dict[str, Any]:
-    import fastjsonschema
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
-
-    try:
-        data = YAML(typ="safe").load(path)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise Wrong(f"{path}:{mark.line + 1 if mark else 1}: {error.problem}; mend the YAML") from None
-    try:
-        _validator((path.parent.parent / SCHEMA).read_text())(data)
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise Wrong(_explain(path, error, data)) from None
-    return data  # type: ignore[no-any-return]  # the schema has just said that it is a mapping
-
-
-@lru_cache(maxsize=2)
-def _validator(schema: str) -> Callable[[Any], Any]:
-    """The schema as a function; making it takes longer than all else in reading the table."""
-    import fastjsonschema
-
-    check: Callable[[Any], Any] = fastjsonschema.compile(json.loads(schema))
-    return check
-
-
-def _explain(path: Path, error: Any, data: Any) -> str:
-    keys = _keys(error.name.removeprefix("data"), data)
-    expected = error.definition.get("description", error.definition.get("title", "what image.schema.json says"))
-    name = keys[-1] if keys else "the file"
-    if error.rule == "required":
-        missing = [key for key in error.rule_definition if key not in error.value]
-        return f"{_at(path, keys)}{name} has no '{missing[0]}'; add it"
-    if error.rule == "additionalProperties":
-        known = error.definition.get("properties", {})
-        extra = next(key for key in error.value if key not in known)
-        return f"{_at(path, (*keys, extra))}unknown key '{extra}'; choose from: {', '.join(known)}"
-    shown = f"'{error.value}'" if isinstance(error.value, (str, int, float)) else "not of the right kind"
-    return f"{_at(path, keys)}{name} is {shown}; write {expected}"
-
-
-def _keys(place: str, data: Any) -> tuple[str, ...]:
-    """The keys of a place such as `.bases.0.6.1.platforms[0]`; the data tells which dots belong to a key."""
-    if isinstance(data, dict):
-        for key, value in sorted(data.items(), key=lambda item: -len(str(item[0]))):
-            if re.match(rf"\.{re.escape(str(key))}(?=[.\[]|$)", place):
-                return (str(key), *_keys(place[len(str(key)) + 1 :], value))
-    elif isinstance(data, list) and (index := re.match(r"\[(\d+)\]", place)):
-        return (index[1], *_keys(place[index.end() :], data[int(index[1])]))
-    return ()
-
-
-def _at(path: Path, keys: tuple[str, ...]) -> str:
-    """`FILE:LINE: ` of a key; only on the way to an error, for this loader is the slow one."""
-    from ruamel.yaml import YAML
-
-    node, line = YAML().load(path), 0
-    for key in keys:
-        place = int(key) if isinstance(node, list) else key
-        try:
-            line = next(source.lc.data[place][0] for source in _with_merged(node) if place in source.lc.data)
-            node = node[place]
-        except (AttributeError, KeyError, IndexError, TypeError, StopIteration):
-            break
-    return f"{path}:{line + 1}: "
-
-
-def _with_merged(node: Any) -> list[Any]:
-    """A mapping and those that `<<` merges into it: a key's line is in the one that wrote it."""
-    return [node, *getattr(getattr(node, "merge", None), "value", ())]

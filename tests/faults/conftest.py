@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,10 +93,11 @@ class Building:
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon() -> Iterator[Daemon]:
     """A fresh engine, removed at the end with its disk."""
     require("faults", None if os.geteuid() == 0 and shutil.which("dockerd") else "this needs root and dockerd")
-    folder = tmp_path_factory.mktemp("daemon")
+    # Not pytest's folder: another pytest on this machine cleans up there.
+    folder = Path(tempfile.mkdtemp(prefix="ngc-faults-"))
     disk = folder / "disk"
     disk.mkdir()
     sh.truncate("--size", str(DISK), str(folder / "disk.img"))
@@ -113,6 +115,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         made.stop()
         sh.ip("link", "del", BRIDGE)
         wait_for(lambda: sh.umount(str(disk), _ok_code=[0, 32], _return_cmd=True).exit_code == 0, "unmounted", limit=30)
+        shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ngc import catalog, planning, runner
+from ngc import catalog, imageyaml, planning, runner
 from ngc import engine as engines
 from ngc.catalog import Catalog
 from ngc.engine import Engine
@@ -71,7 +71,7 @@ def tree(tmp_path: Path, root: Path, unique: str) -> Tree:
     made = Tree(tmp_path / "tree", f"{unique}/base:1.0.0")
     for name in ("alpha", "beta"):
         made.add_framework(name)
-    shutil.copy(root / "ngc-builds" / catalog.SCHEMA, made.builds)
+    shutil.copy(root / "ngc-builds" / imageyaml.SCHEMA, made.builds)
     return made
 
 

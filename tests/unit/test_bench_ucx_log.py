@@ -1,6 +1,7 @@
 """UCX's own report of the transport, as captured from NIXL 0.7.0 and ucx_perftest on UCX 1.19.0."""
 
 import pytest
+
 from bench import ucx_log
 
 # Two agents in one process; the first table is an agent's endpoint to itself.

@@ -4,7 +4,7 @@ import sys
 import fastjsonschema
 import pytest
 
-from ngc import catalog, listing
+from ngc import catalog, imageyaml, listing
 from ngc.errors import Wrong
 
 
@@ -31,7 +31,7 @@ def test_a_new_folder_adds_images_rows_and_sessions_with_no_python_change(tree, 
 
 
 def test_the_schema_that_editors_use_is_itself_valid_and_accepts_the_real_tables(root):
-    schema = json.loads((root / "ngc-builds" / catalog.SCHEMA).read_text())
+    schema = json.loads((root / "ngc-builds" / imageyaml.SCHEMA).read_text())
     fastjsonschema.compile(schema)
     assert catalog.read(root).images
 
