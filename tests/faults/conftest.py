@@ -42,15 +42,17 @@ class Daemon:
         wait_for(lambda: self.docker("info", codes=(0, 1)).exit_code == 0, "a daemon that answers", limit=60)
 
     def kill(self) -> None:
-        """SIGKILL, as the kernel does when memory runs out."""
+        """SIGKILL, as the kernel does when memory runs out; its containerd ends with it, a moment later."""
+        containerd = Path(f"/proc/{(self.folder / 'exec/containerd/containerd.pid').read_text()}")
         self._end(signal.SIGKILL)
+        wait_for(lambda: not containerd.exists(), "the end of its containerd", limit=60)
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:
-        self.child.signal(number)
-        with contextlib.suppress(sh.SignalException, sh.ErrorReturnCode):
+        with contextlib.suppress(sh.SignalException, sh.ErrorReturnCode, ProcessLookupError):
+            self.child.signal(number)
             self.child.wait(timeout=60)
 
     def docker(self, *words: str, codes: tuple[int, ...] = (0,)) -> object:

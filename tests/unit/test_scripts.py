@@ -1,6 +1,7 @@
 """The commands that people know from the old tree, run from their folders on the stand-in. Builds what is not built yet."""
 
 import os
+import re
 
 import pytest
 import sh
@@ -9,7 +10,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
 
 def run(script, *words, cwd, codes=(0,), **environment):
-    return sh.Command(str(script))(
+    return sh.env(
+        str(script),  # by env, so that ./NAME is looked for in `cwd`
         *words,
         _cwd=str(cwd),
         _env={**os.environ, **environment},
@@ -38,8 +40,9 @@ def test_the_script_of_a_framework_lists_its_targets_when_it_is_given_none(root)
 
 def test_a_copied_script_takes_its_framework_from_its_folder(root, tmp_path):
     texts = {(root / "ngc-builds" / name / f"build-{name}.sh").read_text() for name in frameworks(root)}
-    assert len(texts) == 1
-    assert not [name for name in frameworks(root) if name in texts.pop()]
+    assert len(texts) == 1, "one text serves all folders"
+    text = texts.pop()
+    assert not [name for name in frameworks(root) if name in text]
 
 
 def test_build_all_and_test_all_work_from_the_folder_of_links_and_from_elsewhere(root, engine, tmp_path):
@@ -49,7 +52,7 @@ def test_build_all_and_test_all_work_from_the_folder_of_links_and_from_elsewhere
         root / "scripts" / "test-all.sh", "--base=stand-in", "-k", "version", cwd=tmp_path, NOXSESSION="test_vllm"
     )
     assert " passed" in done.stdout.decode()
-    assert "failed" not in done.stdout.decode()
+    assert not re.search(r"\d+ failed", done.stdout.decode())
 
 
 def test_a_dockerfile_builds_with_docker_alone(root, engine, unique):

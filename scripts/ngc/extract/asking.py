@@ -88,7 +88,7 @@ def _source(
     if request.image is None:
         assert framework is not None  # _framework has refused it otherwise
         chosen = bases.choose(catalog, [framework.name], request.base, None, request.mirror)[framework.name]
-        local = _local(chosen.reference, request.platform)
+        local = _local(chosen.reference, request.platform, always=chosen.made_here)
         if chosen.made_here and local is None:
             raise Wrong(
                 f"{chosen.reference} is not here; run `invoke build --framework={framework.name} --base=stand-in` first"
@@ -137,5 +137,6 @@ def entry_of(order: Order) -> Base | None:
 
 
 def environment(order: Order) -> dict[str, str]:
+    """The variables of the image's config."""
     pairs = [line.partition("=") for line in order.source.config().get("Env") or ()]
     return {name: value for name, _, value in pairs}

@@ -12,6 +12,7 @@ from typing import Any
 from ngc.errors import Failed
 
 CHUNK = 1 << 18
+_PIECE = 1 << 16  # input of one step: its output mostly fits a CHUNK, and what does not fit is copied by the library
 _SMALL = 1 << 14  # input where members are small (eStargz has one per file): what is left over is copied for each
 _FREE = 1 << 32  # bytes that any blob may become
 _TIMES = 250  # and how many times its own size above that; real layers stay far below
@@ -24,22 +25,27 @@ def chunks(read: Callable[[int], bytes], name: str) -> Iterator[bytes]:
     if new is None:
         yield from _plain(first, read)
         return
-    engine, data, piece, taken, given = new(), memoryview(first), CHUNK, len(first), 0
+    engine, data, piece, taken, given = new(), memoryview(first), _PIECE, len(first), 0
     while True:
-        if engine.eof:  # another gzip member or zstd frame follows, or padding, or nothing
-            data = memoryview(bytes(engine.unused_data) + bytes(data))
-            while not (rest := data.tobytes().lstrip(b"\0")):
-                data = memoryview(read(CHUNK))
-                taken += len(data)
-                if not len(data):
-                    return
-            engine, data, piece = new(), memoryview(rest), _SMALL
-        elif engine.needs_input and not len(data):
+        if not len(data) and (engine.eof or engine.needs_input):
             data = memoryview(read(CHUNK))
             taken += len(data)
-            if not len(data):
+            if not len(data) and not engine.eof:
                 raise Failed(f"{name} ends before its compressed data does; the image is damaged")
-        feed, data = (data[:piece], data[piece:]) if engine.needs_input else (memoryview(b""), data)
+        if engine.eof:  # another gzip member or zstd frame follows, or padding, or nothing
+            feed = bytes(engine.unused_data).lstrip(b"\0")
+            while not feed and len(data):
+                feed, data = bytes(data[:_SMALL]).lstrip(b"\0"), data[_SMALL:]
+                if not len(data):
+                    data = memoryview(read(CHUNK))
+                    taken += len(data)
+            if not feed:
+                return
+            engine, piece = new(), _SMALL
+        elif engine.needs_input:
+            feed, data = bytes(data[:piece]), data[piece:]
+        else:
+            feed = b""
         try:
             out: bytes = engine.decompress(feed, CHUNK)
         except broken as error:

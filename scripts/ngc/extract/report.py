@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ngc import sizes
@@ -87,7 +88,7 @@ def short(name: str) -> str:
     return name[:19] if name.startswith("sha256:") else name
 
 
-def result(made: Inventory, out: Any, unchanged: bool, as_json: bool) -> None:
+def result(made: Inventory, out: Path, unchanged: bool, as_json: bool) -> None:
     """Print what a folder holds now."""
     if as_json:
         parts = {name: asdict(part) for name, part in made.components.items()}
@@ -102,6 +103,7 @@ def result(made: Inventory, out: Any, unchanged: bool, as_json: bool) -> None:
         )
     for name in made.left_out:
         print(f"left out: {name} is a device", file=sys.stderr)
+    shown = out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
     print(
-        f"{out} {'already holds' if unchanged else 'holds'} this of {made.image} ({short(made.digest)}, {made.platform})"
+        f"{shown} {'already holds' if unchanged else 'holds'} this of {made.image} ({short(made.digest)}, {made.platform})"
     )

@@ -130,7 +130,7 @@ def test_the_folders_of_the_real_image_are_there(run: Callable[..., str], facts:
     ]
     assert set(run("ls", "-d", *paths).split()) == set(paths)
     assert facts["Config"]["Entrypoint"] == ["/opt/nvidia/nvidia_entrypoint.sh"]
-    assert facts["Config"]["User"] in ("", "root")
+    assert facts["Config"].get("User", "") in ("", "root")
     assert facts["Config"]["WorkingDir"] == "/workspace"
 
 
