@@ -89,7 +89,7 @@ def lint(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """The code behind the verbs."""
     prepare(session)
-    session.run("pytest", "tests/unit", *split_base(session.posargs)[1])
+    session.run("pytest", "tests/unit", "--numprocesses=auto", *split_base(session.posargs)[1])
 
 
 def test_framework(session: nox.Session) -> None:

@@ -162,6 +162,28 @@ def test_compressed_data_that_ends_early_or_is_broken_is_refused(extract, untouc
     refused(extract, tmp_path, "ends before its compressed data does", layer, packed=[packed[:-cut]])
 
 
+@pytest.mark.parametrize("head", [b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + b"n" * 300_000, b"\x1f\x8b\x07" + bytes(100)])
+def test_a_gzip_header_that_is_none_is_refused(extract, untouched, tmp_path, head):
+    refused(extract, tmp_path, r"cannot be unpacked \(no gzip header\)", packed=[head])
+
+
+def test_what_follows_a_gzip_member_must_be_another_one_or_zeros(extract, untouched, tmp_path):
+    layer = tar(folder("data"), member("data/x"))
+    refused(
+        extract, tmp_path, r"cannot be unpacked \(no gzip header\)", layer, packed=[gzip.compress(layer) + b"garbage"]
+    )
+
+
+def test_gzip_headers_with_every_field(tmp_path):
+    """FEXTRA, FNAME, FCOMMENT, FHCRC; in any pieces."""
+    plain = gzip.compress(b"content", mtime=0)
+    whole = plain[:3] + b"\x1e" + plain[4:10] + b"\3\0abc" + b"name\0" + b"comment\0" + b"cc" + plain[10:]
+    for size in (1, 3, 1000):
+        pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+        given = iter([b"".join(pieces[:4]), *pieces[4:]])
+        assert b"".join(inflate.chunks(lambda _: next(given, b""), "x")) == b"content"  # noqa: B023
+
+
 def test_a_blob_that_is_not_its_digest_leaves_nothing(extract, untouched, tmp_path):
     image = Image([tar(folder("data"), member("data/x", b"x"))])
     layout = image.layout(tmp_path / "image")

@@ -14,6 +14,8 @@ from ngc.errors import Failed
 CHUNK = 1 << 18
 _PIECE = 1 << 16  # input of one step: its output mostly fits a CHUNK, and what does not fit is copied by the library
 _SMALL = 1 << 14  # input where members are small (eStargz has one per file): what is left over is copied for each
+_MAGIC = b"\x1f\x8b\x08"
+_LONGEST_HEADER = 1 << 17  # bytes; an extra field has 64 KiB at most
 _FREE = 1 << 32  # bytes that any blob may become
 _TIMES = 250  # and how many times its own size above that; real layers stay far below
 
@@ -70,7 +72,7 @@ def _decompressor(first: bytes) -> tuple[Callable[[], Any] | None, type[Exceptio
         from isal import igzip_lib
 
         broken: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stubs say that it is an instance
-        return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), broken
+        return lambda: _Gzip(igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE), broken), broken
     # A zstd frame, or one to be skipped (zstd:chunked ends with one; some writers begin with one).
     if first.startswith(b"\x28\xb5\x2f\xfd") or (first[1:4] == b"\x2a\x4d\x18" and 0x50 <= first[0] <= 0x5F):
         if sys.version_info >= (3, 14):
@@ -80,3 +82,47 @@ def _decompressor(first: bytes) -> tuple[Callable[[], Any] | None, type[Exceptio
 
         return zstd.ZstdDecompressor, zstd.ZstdError
     return None, Exception
+
+
+class _Gzip:
+    """A gzip member. Its own CRC is not computed, which saves a tenth: the sha256 of the blob or of the file says more."""
+
+    def __init__(self, engine: Any, broken: type[Exception]) -> None:
+        self.eof, self.needs_input, self.unused_data = False, True, b""
+        self._engine, self._broken = engine, broken
+        self._head, self._inside = b"", False
+
+    def decompress(self, data: bytes, limit: int) -> bytes:
+        if not self._inside:
+            self._head += data
+            start = _header_end(self._head)
+            if not start and (len(self._head) > _LONGEST_HEADER or not _MAGIC.startswith(self._head[:3])):
+                raise self._broken("no gzip header")
+            if not start:
+                return b""
+            self._inside, data, self._head = True, self._head[start:], b""
+        if self._engine.eof:  # only the trailer is missing
+            out, rest = b"", self._head + data
+        else:
+            out = self._engine.decompress(data, limit)
+            rest = self._engine.unused_data
+        self.needs_input = self._engine.eof or self._engine.needs_input
+        if self._engine.eof:
+            self.eof, self._head, self.unused_data = len(rest) >= 8, rest, rest[8:]
+        return out
+
+
+def _header_end(data: bytes) -> int:
+    """Where a gzip header ends (RFC 1952), 0 if it is not all here."""
+    if len(data) < 10 or not data.startswith(_MAGIC):
+        return 0
+    flags, at = data[3], 10
+    if flags & 4:
+        at += 2 + int.from_bytes(data[10:12], "little")
+    for text in (8, 16):  # name, comment
+        if flags & text:
+            at = data.find(b"\0", at) + 1
+            if not at:
+                return 0
+    at += flags & 2
+    return at if len(data) > at else 0

@@ -19,7 +19,8 @@ from ngc.extract.layers import FILE, Entry, content, members
 from ngc.extract.sources import Blob, Source
 from ngc.extract.tape import Tape, text
 
-JOBS = 4
+# Layers read at once: enough to fill a network that gives one connection little, and few enough that they do not wait for each other.
+JOBS = max(4, min(8, (os.cpu_count() or 1) + 2))
 _LARGE = 1 << 20  # bytes; for smaller files the free disk is not asked
 _ZEROS = memoryview(bytes(1 << 16))
 
