@@ -116,7 +116,11 @@ def daemon() -> Iterator[Daemon]:
     finally:
         made.stop()
         sh.ip("link", "del", BRIDGE)
-        wait_for(lambda: sh.umount("--recursive", str(disk), _ok_code=[0, 1, 32], _return_cmd=True).exit_code == 0, "unmounted", limit=30)
+        wait_for(
+            lambda: sh.umount("--recursive", str(disk), _ok_code=[0, 1, 32], _return_cmd=True).exit_code == 0,
+            "unmounted",
+            limit=30,
+        )
         shutil.rmtree(folder)
 
 

@@ -60,7 +60,7 @@ def test_a_restarted_prefill_worker_is_read_again(model: Model):
     model.wait_for_workers("backend", "prefill")
     wait_for(lambda: model.first_word() == "transferred", 20, "a first hand-over")
     prefill.restart()
-    wait_for(lambda: model.first_word() == "transferred", 30, "a hand-over after the restart")
+    wait_for(lambda: model.first_word() == "transferred", 60, "a hand-over after the restart")
 
 
 def test_wrong_content_is_noticed(model: Model):
