@@ -9,7 +9,7 @@ framework=
 components=()
 options=()
 for argument; do
-  if [[ $argument == -* ]]; then
+  if [[ $argument == -* ]] || ((${#options[@]})); then # from the first option on: its value may be the next word
     options+=("$argument")
   elif [[ -z $framework ]]; then
     framework=$argument

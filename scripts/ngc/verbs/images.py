@@ -38,54 +38,37 @@ def list_(c, base=None, json=False):  # type: ignore[no-untyped-def]
     listing.print_rows(rows, as_json=json)
 
 
-@verb(help=_BUILD_HELP, iterable=["framework", "target"])
-def build(  # type: ignore[no-untyped-def]
-    c, framework, target, base=None, tag=None, jobs=0, plan=False, format="text", pull=False, push=False, registry=None,
-    mirror=None, builder=None, platform=None, no_cache=False, force=False,
-):  # fmt: skip
-    """Build images, parents first; parents are added when missing or stale."""
-    _build(
-        framework,
-        target,
-        base,
-        tag,
-        jobs,
-        plan,
-        format,
-        pull,
-        push,
-        registry,
-        mirror,
-        builder,
-        platform,
-        no_cache,
-        force,
-    )
+def _declare(doc: str) -> Any:
+    """build and build-all are one verb under two names: the second is what people know from the old tree."""
+
+    def build(  # type: ignore[no-untyped-def]
+        c, framework, target, base=None, tag=None, jobs=0, plan=False, format="text", pull=False, push=False, registry=None,
+        mirror=None, builder=None, platform=None, no_cache=False, force=False,
+    ):  # fmt: skip
+        _build(
+            framework,
+            target,
+            base,
+            tag,
+            jobs,
+            plan,
+            format,
+            pull,
+            push,
+            registry,
+            mirror,
+            builder,
+            platform,
+            no_cache,
+            force,
+        )
+
+    build.__doc__ = doc
+    return verb(help=dict(_BUILD_HELP), iterable=["framework", "target"])(build)
 
 
-@verb(help=_BUILD_HELP, iterable=["framework", "target"])
-def build_all(  # type: ignore[no-untyped-def]
-    c, framework, target, base=None, tag=None, jobs=0, plan=False, format="text", pull=False, push=False, registry=None,
-    mirror=None, builder=None, platform=None, no_cache=False, force=False,
-):  # fmt: skip
-    """Build every image of every framework, or of those named."""
-    _build(
-        framework,
-        target,
-        base,
-        tag,
-        jobs,
-        plan,
-        format,
-        pull,
-        push,
-        registry,
-        mirror,
-        builder,
-        platform,
-        no_cache,
-        force,
-    )
+build = _declare("Build images, parents first; parents are added when missing or stale.")
+build_all = _declare("Build every image of every framework, or of those named.")
 
 
 def _build(
