@@ -14,6 +14,7 @@ Words after -- go to pytest, but for options of `invoke test` (--base=..., --tar
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -89,7 +90,10 @@ def lint(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """The code behind the verbs."""
     prepare(session)
-    session.run("pytest", "tests/unit", "--numprocesses=auto", *split_base(session.posargs)[1])
+    # A folder of its own: tests start pytest themselves, and each pytest clears old folders out of the common one.
+    with tempfile.TemporaryDirectory(prefix="ngc-unit-") as folder:
+        base = f"--basetemp={folder}/pytest"
+        session.run("pytest", "tests/unit", "--numprocesses=auto", base, *split_base(session.posargs)[1])
 
 
 def test_framework(session: nox.Session) -> None:

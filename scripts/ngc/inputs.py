@@ -21,6 +21,9 @@ from ngc.errors import Wrong
 if TYPE_CHECKING:
     from pathspec import PathSpec
 
+# Context hashes by Dockerfile and sources, for as long as one plan is made: files may change after it.
+Memo = dict[tuple[Path, tuple[str, ...]], str]
+
 LABEL = "ngc-dynamo.inputs"
 # Shown as the reason for a rebuild.
 REASONS = {
@@ -31,14 +34,21 @@ REASONS = {
 }
 
 
-def line(path: Path, context: Path, arguments: Mapping[str, str], labels: Mapping[str, str], parent: str) -> str:
+def line(
+    path: Path,
+    context: Path,
+    arguments: Mapping[str, str],
+    labels: Mapping[str, str],
+    parent: str,
+    memo: Memo | None = None,
+) -> str:
     """The inputs of a build as `dockerfile=<hash> context=<hash> arguments=<hash> parent=<hash>`.
 
     `parent` is the image id of what the Dockerfile starts FROM. Raises Wrong for a source that matches nothing.
     """
     parts = {
         "dockerfile": _hash([dockerfile.read(path).text]),
-        "context": context_hash(path, context, arguments),
+        "context": context_hash(path, context, arguments, memo),
         "arguments": _hash(
             f"{key}={value}".encode()
             for key, value in sorted({**arguments, **{f"label {k}": v for k, v in labels.items()}}.items())
@@ -62,10 +72,17 @@ def reason(wanted: str, found: str | None) -> str | None:
     return " and ".join(REASONS[name] for name in changed) or None
 
 
-def context_hash(path: Path, context: Path, arguments: Mapping[str, str]) -> str:
+def context_hash(path: Path, context: Path, arguments: Mapping[str, str], memo: Memo | None = None) -> str:
     """sha256 over the files of the build context that the Dockerfile uses."""
+    sources = tuple(dockerfile.context_sources(dockerfile.read(path), arguments))
+    memo = {} if memo is None else memo
+    if (path, sources) not in memo:
+        memo[path, sources] = _context_hash(path, context, sources)
+    return memo[path, sources]
+
+
+def _context_hash(path: Path, context: Path, sources: Iterable[str]) -> str:
     ignored = _ignore(path, context)
-    sources = dockerfile.context_sources(dockerfile.read(path), arguments)
     entries: dict[str, bytes] = {}
     for source in sources:
         matched = False

@@ -40,9 +40,9 @@ class Build:
     parent: str  # the image that FROM takes
     target: Image | None = None  # None: the stand-in base
 
-    def inputs(self, context: Path, parent_id: str) -> str:
+    def inputs(self, context: Path, parent_id: str, memo: inputs.Memo | None = None) -> str:
         """What the image's label is to say, when its parent has this id."""
-        return inputs.line(self.dockerfile, context, self.arguments, self.labels, parent_id)
+        return inputs.line(self.dockerfile, context, self.arguments, self.labels, parent_id, memo)
 
 
 @dataclass(frozen=True)

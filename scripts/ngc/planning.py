@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class _Known:
     engine: Engine
     request: Request
     found: Mapping[str, Found]
+    memo: inputs.Memo
 
 
 def make(catalog: Catalog, request: Request, engine: Engine, ask: Ask) -> Plan:
@@ -43,13 +45,15 @@ def make(catalog: Catalog, request: Request, engine: Engine, ask: Ask) -> Plan:
     chosen = bases.choose(catalog, [i.framework for i in selected], request.base, request.tag, request.mirror)
     images = with_parents(catalog, selected)
     names = [name(image, chosen[image.framework]) for image in images]
-    found = dict(ask([*names, *(c.reference for c in chosen.values()), ROOT_IMAGE]))
+    found, memo = _asked_and_hashed(
+        catalog, images, chosen, lambda: ask([*names, *(c.reference for c in chosen.values()), ROOT_IMAGE])
+    )
     chosen = _checked(catalog, chosen, request, engine, found)
     renamed = [name(image, chosen[image.framework]) for image in images]
     if renamed != names:
         found.update(ask(renamed))
     images, refused = possible(images, chosen, explicitly=bool(request.targets))
-    known = _Known(catalog.folder, engine, request, found)
+    known = _Known(catalog.folder, engine, request, found, memo)
     steps: list[Step] = []
     for base in chosen.values():
         steps += _stand_in_steps(known, base, steps) if base.made_here else [_base_step(known, base)]
@@ -58,6 +62,21 @@ def make(catalog: Catalog, request: Request, engine: Engine, ask: Ask) -> Plan:
     options = ["--platform", request.platform] if request.platform else []
     options += ["--no-cache"] if request.no_cache else []
     return Plan(catalog.folder, engine, tuple(steps), tuple(options), refused)
+
+
+def _asked_and_hashed(
+    catalog: Catalog, images: Sequence[Image], chosen: Mapping[str, Chosen], ask: Callable[[], Mapping[str, Found]]
+) -> tuple[dict[str, Found], inputs.Memo]:
+    """What the engine has, and the hashes of the build context: made while the engine is waited for."""
+    dockerfiles = [image.dockerfile for image in images]
+    if any(base.made_here for base in chosen.values()):
+        dockerfiles.append(catalog.folder / "stand-in" / "Dockerfile")
+    memo: inputs.Memo = {}
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        answer = pool.submit(ask)
+        for file in dockerfiles:
+            inputs.context_hash(file, catalog.folder, {}, memo)
+        return dict(answer.result()), memo
 
 
 def name(image: Image, base: Chosen) -> str:
@@ -189,5 +208,5 @@ def _build_step(known: _Known, step: str, image: str, build: Build, again: str |
         return replace(plan, why=again)
     if parent.why or parent.found is None:
         return replace(plan, why=f"{parent.name} {MADE_ANEW}")
-    record = build.inputs(known.context, parent.found.id)
+    record = build.inputs(known.context, parent.found.id, known.memo)
     return replace(plan, why=inputs.reason(record, here.labels.get(inputs.LABEL)))

@@ -1,8 +1,8 @@
 """What extract-from-ngc costs against `docker pull` + `create` + `cp`, and against the network itself.
 
-Makes an image of 20 layers (1.1 GB compressed, gzip 6; 300 MB of it wanted), starts a registry and a throttling proxy on
+Makes an image of 20 layers (1.25 GB compressed by gzip 6; 300 MB are wanted), starts a registry and a throttling proxy on
 this machine, and measures in rounds, everything in turn, medians of ratios. Needs Docker, Debian's docker-registry and
-6 GB of disk. `--builder NAME` adds BuildKit's way, by a buildx builder that reaches 127.0.0.1.
+12 GB of disk. `--builder NAME` adds BuildKit's way, by a buildx builder that reaches 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -301,18 +301,29 @@ class Ours:
     """extract-from-ngc in a process of its own, with a cache of its own."""
 
     def __init__(self) -> None:
-        self.out, self.cache = HERE / "ours" / "out", HERE / "ours" / "cache"
+        # Results stay until the end: ext4 looks for long where to make files if many were deleted a minute ago.
+        self.folder, self.count = HERE / "ours", 0
+        self.cache, self.environment = Path(), dict[str, str]()
+        self.forget()
+
+    @property
+    def out(self) -> Path:
+        return self.folder / f"out-{self.count}"
+
+    def forget(self) -> None:
+        """Begin with an empty cache."""
+        self.cache = self.folder / f"cache-{self.count}"
         self.environment = {**os.environ, "XDG_CACHE_HOME": str(self.cache)}
 
     def command(self, image: str) -> list[str]:
         words = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "extract-from-ngc", "--json"]
         return [*words, f"--image={image}", f"--component=/{WANTED}", f"--out={self.out}"]
 
-    def run(self, image: str, forget: bool = False, remove: bool = True) -> Cost:
+    def run(self, image: str, forget: bool = False, again: bool = False) -> Cost:
+        """Extract to a new folder; `again`: to the one that is there."""
+        self.count += not again
         if forget:
-            shutil.rmtree(self.cache, ignore_errors=True)
-        if remove:
-            shutil.rmtree(self.out, ignore_errors=True)
+            self.forget()
         return measured(self.command(image), self.environment)
 
     def own_part(self, image: str) -> float:
@@ -332,11 +343,11 @@ class Ours:
 
     def peak(self, image: str) -> tuple[int, int]:
         """(the most bytes on disk while it ran, bytes wanted); a run of its own, as looking costs time."""
-        shutil.rmtree(self.out.parent, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         child = subprocess.Popen(self.command(image), stdout=subprocess.DEVNULL, env=self.environment)
         most = 0
         while child.poll() is None:
-            most = max(most, on_disk(self.out.parent))
+            most = max(most, on_disk(self.folder))
             time.sleep(0.02)
         return most, on_disk(self.out)
 
@@ -384,7 +395,7 @@ def measure(host: str, fast: str, docker: str, builder: str | None, rounds: int,
         cold = ours.run(image, forget=True)
         known = ours.run(image)
         own = ours.own_part(image)
-        unchanged = ours.run(image, remove=False)
+        unchanged = ours.run(image, again=True)
         newer = ours.run(f"{host}/bench:two")
         nowhere = to_nowhere(fast)
         slow_ours = ours.run(f"{fast}/bench:one", forget=True)
