@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,6 @@ SCHEMA = "image.schema.json"
 
 def load(path: Path) -> dict[str, Any]:
     """The content of an image.yaml that the schema accepts. Raises Wrong for any other."""
-    import fastjsonschema
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
 
@@ -25,11 +27,26 @@ def load(path: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark
         raise Wrong(f"{path}:{mark.line + 1 if mark else 1}: {error.problem}; mend the YAML") from None
+    _validate(path, data)
+    return data  # type: ignore[no-any-return]  # the schema has just said that it is a mapping
+
+
+def _validate(path: Path, data: Any) -> None:
+    """Hold the data to the schema. A mark in the user's cache says that this very text has passed this very schema."""
+    schema = (path.parent.parent / SCHEMA).read_text()
+    text = hashlib.sha256(schema.encode() + b"\0" + path.read_bytes()).hexdigest()
+    mark = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ngc-dynamo" / "valid" / text
+    if mark.exists():
+        return
+    import fastjsonschema
+
     try:
-        _validator((path.parent.parent / SCHEMA).read_text())(data)
+        _validator(schema)(data)
     except fastjsonschema.JsonSchemaValueException as error:
         raise Wrong(_explain(path, error, data)) from None
-    return data  # type: ignore[no-any-return]  # the schema has just said that it is a mapping
+    with suppress(OSError):  # a cache that cannot be written costs 15 ms the next time
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
 
 
 @lru_cache(maxsize=2)
