@@ -14,6 +14,7 @@ from ngc.runner import Listener
 
 _BUILDKIT = re.compile(r"#\d+ \[(?P<place>[^\]]+)\] (?P<what>.*)")  # `#7 [2/3] RUN ...` of --progress plain
 _BUILDAH = re.compile(r"STEP (?P<place>\d+/\d+): (?P<what>.*)")
+LONGEST = 120  # characters of a build step that are shown; the log has them all
 
 
 @dataclass
@@ -32,7 +33,7 @@ def milestone(text: str) -> str | None:
     if not match or match["place"].startswith("internal"):
         return None
     what = re.sub(r"--(mount|chmod)=\S+ ", "", " ".join(match["what"].split()))
-    return f"[{match['place']}] {what}"
+    return f"[{match['place']}] {what if len(what) <= LONGEST else what[: LONGEST - 1] + '…'}"
 
 
 @contextmanager

@@ -282,6 +282,24 @@ def by_docker(docker: str, image: str) -> Cost:
     return cost
 
 
+def compared(docker: str, image: str, ours: Path) -> int:
+    """How many files, folders and links of our output were found equal to what docker copies out; ends if any is not."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+    from tests.unit.extracting import snapshot
+
+    out = HERE / "by-docker"
+    container = subprocess.run([docker, "create", image], check=True, capture_output=True, text=True).stdout.strip()
+    subprocess.run([docker, "cp", f"{container}:/{WANTED}", str(out)], check=True, capture_output=True)
+    subprocess.run([docker, "rm", container], check=True, capture_output=True)
+    subprocess.run([docker, "image", "rm", image], check=True, capture_output=True)
+    theirs, mine = snapshot(out), snapshot(ours / WANTED)
+    shutil.rmtree(out)
+    differing = [name for name in theirs.keys() | mine.keys() if theirs.get(name) != mine.get(name)]
+    if differing:
+        sys.exit(f"error: {len(differing)} of {len(theirs)} entries differ from docker's, such as {differing[0]!r}")
+    return len(theirs)
+
+
 def by_buildkit(docker: str, builder: str, image: str) -> Cost:
     """The expert's way; the builder forgets everything first. CPU is not measured: it may be anywhere."""
     out, context = HERE / "by-buildkit", HERE / "context"
@@ -419,6 +437,7 @@ def measure(host: str, fast: str, docker: str, builder: str | None, rounds: int,
     most, wanted = ours.peak(image)
     note("wanted MB", wanted / MB)
     note("disk ratio", most / wanted)
+    note("entries equal to docker's", compared(docker, image, ours.out))
 
 
 def main() -> None:
