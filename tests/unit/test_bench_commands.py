@@ -6,9 +6,9 @@ import sys
 import threading
 
 import pytest
-from bench.errors import Failed, Wrong, run
 
 from bench import memory, nixl_cli, report, ucx_cli, units, wire
+from bench.errors import Failed, Wrong, run
 
 RESULT = report.Result(
     "write",

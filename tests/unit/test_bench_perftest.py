@@ -1,9 +1,9 @@
 """What ucx_perftest 1.19.0 prints, as captured."""
 
 import pytest
-from bench.errors import Failed
 
 from bench import perftest
+from bench.errors import Failed
 
 ONE_THREAD = """\
 +--------------+--------------+------------------------------+---------------------+-----------------------+

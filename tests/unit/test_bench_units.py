@@ -1,9 +1,9 @@
 """Sizes, ranges, addresses and percentiles of the benchmark commands."""
 
 import pytest
-from bench.errors import Wrong
 
 from bench import units
+from bench.errors import Wrong
 
 
 @pytest.mark.parametrize(
