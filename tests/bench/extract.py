@@ -264,7 +264,7 @@ def daemon_cpu() -> float:
         except OSError:
             continue
         fields = rest.split()
-        if stat.parent.name == daemon or (name == "containerd" and fields[1] in (daemon, "1")):
+        if process.parent.name == daemon or (name == "containerd" and fields[1] in (daemon, "1")):
             total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return total
 
