@@ -173,9 +173,12 @@ def _bake(made: Plan, order: Order, registry: str | None) -> int:
     output = [] if registry else ["--load"]
     cache = ["--no-cache"] if order.request.no_cache else []
     command = ["buildx", "bake", "--builder", str(order.builder), "--progress", "plain", *cache, *output, "--file", "-"]
+    text = bake.text(made, registry, _platforms(order))
+    # The file is ours, so bake need not ask whether it may read the certificates that it names.
+    environment = {**client.environment, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
     try:
         sh.Command(client.client)(
-            *command, _in=bake.text(made, registry, _platforms(order)), _out=sys.stderr, _err=sys.stderr, _tty_out=False
+            *command, _in=text, _env=environment, _out=sys.stderr, _err=sys.stderr, _tty_out=False
         )
     except sh.ErrorReturnCode as error:
         raise Failed(f"`docker {' '.join(command)}` ended with {error.exit_code}; its output above says why") from None
