@@ -1,7 +1,7 @@
 """Was each contract test seen failing? Images that break one fact each, and which test catches which.
 
 A mutation is a file tests/images/mutations/Dockerfile.<name>: its first line names the image it starts from and the tests
-that must fail on it, `# vllm-runtime: test_one, test_two[User]`. `nox -s mutants` runs this; the images must be built.
+that must fail on it, `# FRAMEWORK-TARGET: test_one, test_two[User]`. `nox -s mutants` runs this; the images must be built.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def read(folder: Path = FOLDER) -> list[Mutation]:
         lines = path.read_text().splitlines()
         header = _HEADER.fullmatch(lines[0]) if lines else None
         if header is None:
-            raise Wrong(f"{path}:1: write what it breaks, such as `# vllm-runtime: test_one, test_two`")
+            raise Wrong(f"{path}:1: write what it breaks, such as `# FRAMEWORK-TARGET: test_one, test_two`")
         if "FROM ${IMAGE}" not in lines:
             raise Wrong(f"{path}: there is no line `FROM ${{IMAGE}}`; a mutation starts from the image it breaks")
         found.append(Mutation(path.name.partition(".")[2], path, header["image"], tuple(header["tests"].split(", "))))
