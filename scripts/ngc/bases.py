@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,11 @@ def _choose(framework: Framework, asked: str, tag: str | None, mirror: str | Non
     return Chosen(framework, str(image), tag or str(version), entry)
 
 
+def is_stand_in(labels: Mapping[str, str]) -> bool:
+    """True for a stand-in, and for what was built on one."""
+    return labels.get(STAND_IN_LABEL) == "true"
+
+
 def check(
     chosen: Chosen,
     found: Found | None,
@@ -129,7 +134,7 @@ def check(
         user, labels = found.user, found.labels
     known = chosen.entry.user if chosen.entry else None
     chosen = replace(chosen, user=user if known is None else known)
-    if labels.get(STAND_IN_LABEL) != "true":
+    if not is_stand_in(labels):
         return chosen
     stands_for = labels.get(STANDS_FOR_LABEL)
     entry = chosen.framework.known(references.parse(stands_for)) if stands_for else None

@@ -67,10 +67,15 @@ def clients() -> list[str]:
     return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
+def at(path: str) -> Engine:
+    """The engine whose client this program is, told by its name."""
+    return Engine(path, podman=Path(path).name.startswith("podman"))
+
+
 def any_client() -> Engine:
     """The first client there is: good enough to ask. Raises Failed when there is none."""
     for path in clients():
-        return Engine(path, podman=Path(path).name.startswith("podman"))
+        return at(path)
     raise Failed(
         "there is no docker and no podman on PATH; `scripts/build-all.sh --setup` installs one on Debian and Ubuntu"
     )
@@ -81,7 +86,7 @@ def builder() -> Engine:
     engine = any_client()
     refused = []
     for path in clients():
-        candidate = Engine(path, podman=Path(path).name.startswith("podman"))
+        candidate = at(path)
         if candidate.podman or can_buildkit(candidate):
             return candidate
         refused.append(path)

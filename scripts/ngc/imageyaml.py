@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ngc import cache
 from ngc.errors import Wrong
 
 SCHEMA = "image.schema.json"
@@ -35,7 +35,7 @@ def _validate(path: Path, data: Any) -> None:
     """Hold the data to the schema. A mark in the user's cache says that this very text has passed this very schema."""
     schema = (path.parent.parent / SCHEMA).read_text()
     text = hashlib.sha256(schema.encode() + b"\0" + path.read_bytes()).hexdigest()
-    mark = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ngc-dynamo" / "valid" / text
+    mark = cache.folder("valid") / text
     if mark.exists():
         return
     import fastjsonschema

@@ -53,7 +53,7 @@ def _python() -> Check:
 def _client_checks() -> list[Check]:
     rows = []
     for path in engine.clients():
-        candidate = Engine(path, podman=Path(path).name.startswith("podman"))
+        candidate = engine.at(path)
         version = ".".join(map(str, engine.client_version(candidate))) or "unknown"
         can = candidate.podman or engine.can_buildkit(candidate)
         rows.append(
@@ -96,7 +96,7 @@ def _disk(client: Engine) -> Check:
 def _plugin(client: Engine, name: str, needed_by: str) -> Check:
     if client.podman:
         return Check(name, "warn", f"not with podman; needed by {needed_by}", "install docker")
-    candidates = [Engine(path) for path in engine.clients() if not Path(path).name.startswith("podman")]
+    candidates = [found for found in map(engine.at, engine.clients()) if not found.podman]
     answers = (engine.ask(candidate, name, "version", fails=False) for candidate in candidates)
     answer = next((text for text in answers if text), None)
     return (

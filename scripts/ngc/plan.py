@@ -11,6 +11,8 @@ from ngc.catalog import Image
 from ngc.engine import Engine, Found
 
 NAME_LABEL = "ngc-dynamo.name"
+TARGET_LABEL = "ngc-dynamo.target"
+BASE_NAME_LABEL = "org.opencontainers.image.base.name"
 MADE_ANEW = "is made anew"  # the reason of a child; it falls away if the parent comes out the same
 
 

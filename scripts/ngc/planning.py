@@ -13,7 +13,7 @@ from ngc.bases import Chosen
 from ngc.catalog import Catalog, Image
 from ngc.engine import Engine, Found
 from ngc.errors import Wrong
-from ngc.plan import MADE_ANEW, NAME_LABEL, Build, Plan, Request, Step
+from ngc.plan import BASE_NAME_LABEL, MADE_ANEW, NAME_LABEL, TARGET_LABEL, Build, Plan, Request, Step
 
 ROOT_IMAGE = "dynamo-stand-in-root:local"
 MISSING = "not here yet"
@@ -188,11 +188,11 @@ def _labels(image: Image, base: Chosen) -> dict[str, str]:
         "org.opencontainers.image.title": image.repository,
         "org.opencontainers.image.description": image.purpose or f"{image.target} image of {image.framework}",
         "org.opencontainers.image.version": base.tag,
-        "org.opencontainers.image.base.name": base.reference,
+        BASE_NAME_LABEL: base.reference,
         "org.opencontainers.image.licenses": "Apache-2.0 AND LicenseRef-base-image",
         NAME_LABEL: image.repository,
         "ngc-dynamo.framework": image.framework,
-        "ngc-dynamo.target": image.target,
+        TARGET_LABEL: image.target,
         bases.STAND_IN_LABEL: str(base.stand_in).lower(),
     }
 

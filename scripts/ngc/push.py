@@ -63,7 +63,7 @@ def push(
         raise Failed(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not built; run `invoke build` with the same options first"
         )
-    stand_ins = [name for name in names if found[name].labels.get(bases.STAND_IN_LABEL) == "true"]
+    stand_ins = [name for name in names if bases.is_stand_in(found[name].labels)]
     if stand_ins and not allow_stand_in:
         raise Wrong(
             f"{', '.join(stand_ins)} stand on the stand-in and serve nothing real; add --allow-stand-in to push them all the same"

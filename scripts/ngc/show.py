@@ -19,10 +19,11 @@ from ngc import bases, engine, sizes
 from ngc.clean import TEST_LABEL
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
+from ngc.plan import BASE_NAME_LABEL
 
 PROBE = Path(__file__).with_name("probe.py")
 PROBE_SECONDS = 180
-BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
 # Python packages that people ask for first; --json has all.
 NOTABLE = (
     "ai-dynamo", "ai-dynamo-runtime", "nixl", "vllm", "tensorrt-llm", "sglang", "torch", "triton", "flashinfer-python", "lmcache",
@@ -57,7 +58,7 @@ def look(image: str, files: bool = False) -> dict[str, Any]:
         "created": found.created,
         "on_disk": sizes.on_disk(client, found),
         "base": {
-            "name": found.labels.get(BASE_NAME),
+            "name": found.labels.get(BASE_NAME_LABEL),
             "digest": found.labels.get(BASE_DIGEST),
             "stand_in_for": found.labels.get(bases.STANDS_FOR_LABEL),
         },
@@ -94,7 +95,7 @@ def inside(client: Engine, image: str) -> dict[str, Any]:
 def layers(client: Engine, image: Found, files: bool) -> list[Layer]:
     """The steps that added bytes, oldest first."""
     history = list(reversed(engine.layer_sizes(client, image.id)))
-    name = image.labels.get(BASE_NAME)
+    name = image.labels.get(BASE_NAME_LABEL)
     base = engine.images(client, [name]).get(name) if name else None
     below = (
         len(engine.layer_sizes(client, base.id)) if base and image.layers[: len(base.layers)] == base.layers else None

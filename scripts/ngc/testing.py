@@ -13,10 +13,9 @@ from ngc import bases, engine, hosts, planning
 from ngc.catalog import ROOT, Base, Catalog, Framework
 from ngc.engine import Found
 from ngc.errors import Failed, Wrong
+from ngc.plan import BASE_NAME_LABEL, TARGET_LABEL
 
 SUBJECTS_VARIABLE = "NGC_TEST_IMAGES"
-BASE_NAME_LABEL = "org.opencontainers.image.base.name"
-TARGET_LABEL = "ngc-dynamo.target"
 BASE_ITSELF = "base"  # the target of an untouched base: held to what a base must hold, and no more
 MODEL_FOLDER = "/mnt"  # where the folder of --model is in the container
 # pytest's exit codes (docs.pytest.org, reference/exit-codes) as ours.
@@ -125,7 +124,7 @@ def built(
             names[image.key],
             on.reference,
             on.entry.key if on.entry else None,
-            stand_in=_is_stand_in(here[names[image.key]]),
+            stand_in=bases.is_stand_in(here[names[image.key]].labels),
         )
         for image in images
         if (on := chosen[image.framework])
@@ -138,9 +137,7 @@ def given(
     """One image of any name as subject. Raises Wrong if it is not clear what it is to be held to."""
     if len(frameworks) != 1 or len(targets) > 1:
         raise Wrong("--image is one image; say what it is held to by one --framework, and one --target if not runtime")
-    framework = catalog.framework(frameworks[0])
-    if targets and targets[0] != BASE_ITSELF:
-        catalog.select(frameworks, targets)
+    framework = _framework(catalog, frameworks, targets)
     client = engine.any_client()
     found = engine.images(client, [image]).get(image)
     if found is None:
@@ -154,7 +151,7 @@ def given(
             image,
             base or found.labels.get(BASE_NAME_LABEL) or (image if target == BASE_ITSELF else None),
             entry.key if entry else None,
-            stand_in=_is_stand_in(found),
+            stand_in=bases.is_stand_in(found.labels),
         )
     ]
 
@@ -165,9 +162,7 @@ def elsewhere(
     """What runs on a host as subject. A root file system says what it is; a pod and this machine are told by --base."""
     if len(frameworks) != 1 or len(targets) > 1:
         raise Wrong(f"--host={host} runs one image; say which by one --framework, and one --target if not runtime")
-    framework = catalog.framework(frameworks[0])
-    if targets and targets[0] != BASE_ITSELF:
-        catalog.select(frameworks, targets)
+    framework = _framework(catalog, frameworks, targets)
     if host.kind == "chroot":
         found = hosts.image_of(Path(host.name))
         image = found.tags[0] if found.tags else host.name
@@ -175,12 +170,20 @@ def elsewhere(
         target = targets[0] if targets else _target(framework, found, image)
         under = base or found.labels.get(BASE_NAME_LABEL)
         key = entry.key if entry else None
-        return Subject(framework.name, target, image, under, key, str(host), _is_stand_in(found))
+        return Subject(framework.name, target, image, under, key, str(host), bases.is_stand_in(found.labels))
     hosts.check(host)
     on = bases.choose(catalog, [framework.name], base)[framework.name]
     target = targets[0] if targets else "runtime"
     key = on.entry.key if on.entry else None
     return Subject(framework.name, target, str(host), on.reference, key, str(host), on.stand_in)
+
+
+def _framework(catalog: Catalog, frameworks: Sequence[str], targets: Sequence[str]) -> Framework:
+    """The one framework that is named. Raises Wrong if it, or the target, is unknown."""
+    framework = catalog.framework(frameworks[0])
+    if targets and targets[0] != BASE_ITSELF:
+        catalog.select(frameworks, targets)
+    return framework
 
 
 def _entry(framework: Framework, found: Found, image: str, base: str | None) -> Base | None:
@@ -194,11 +197,7 @@ def _target(framework: Framework, found: Found, image: str) -> str:
     """What an image is held to when nobody says: its label's target, what a base must hold, else what runtime must."""
     if found.labels.get(TARGET_LABEL) in {known.target for known in framework.images}:
         return found.labels[TARGET_LABEL]
-    a_base = _is_stand_in(found) and TARGET_LABEL not in found.labels
+    a_base = bases.is_stand_in(found.labels) and TARGET_LABEL not in found.labels
     if a_base or any(str(known.reference) == image for known in framework.bases):
         return BASE_ITSELF
     return "runtime"
-
-
-def _is_stand_in(found: Found) -> bool:
-    return found.labels.get(bases.STAND_IN_LABEL) == "true"

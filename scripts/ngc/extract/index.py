@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from ngc import cache
 from ngc.extract.layers import Entry
 
 _FIRST = b"ngc-layer 1 "
@@ -35,7 +36,7 @@ class Member(NamedTuple):
 
 def folder() -> Path:
     """Where indexes are kept between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ngc-dynamo" / "layers"
+    return cache.folder("layers")
 
 
 def place(digest: str) -> Path:
