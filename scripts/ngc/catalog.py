@@ -53,6 +53,7 @@ class Base:
     components: Mapping[str, Component] = field(default_factory=dict)
     known_log_lines: tuple[str, ...] = ()
     extract: Mapping[str, Any] = field(default_factory=dict)  # as in Framework; wins over it
+    serving: Mapping[str, Any] = field(default_factory=dict)  # as the schema has it; deploy.serving reads it
 
     def lacks(self, component: str) -> bool:
         """True if the entry says that the base does not have the component."""
@@ -273,4 +274,5 @@ def _base(key: str, entry: Mapping[str, Any]) -> Base:
         components=components,
         known_log_lines=tuple(entry.get("known_log_lines", ())),
         extract=entry.get("extract", {}),
+        serving=entry.get("serving", {}),
     )

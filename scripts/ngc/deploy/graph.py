@@ -1,0 +1,237 @@
+"""A deployment as its config says it: a DynamoGraphDeployment, its services, and where in the file each thing stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ngc.catalog import ROOT
+from ngc.errors import Wrong
+
+KIND = "DynamoGraphDeployment"
+FRONTEND = "frontend"
+PREFILL, DECODE, WORKER = "prefill", "decode", "worker"
+FRONTEND_COMMAND = ("python3", "-m", "dynamo.frontend")
+SHARED_MEMORY = "8Gi"  # the operator's default for /dev/shm
+Keys = tuple[str | int, ...]
+_ALLOWED = re.compile(r"#\s*allow\s+(?P<rule>[a-z0-9-]+)\s*:\s*(?P<reason>\S.*)")
+_MODULE = re.compile(r"dynamo\.(\w+)")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A volume of spec.pvcs in a service."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of the graph. `gpus` is a pod's; `nodes` is 1 unless multinode; `shared_memory` None: switched off."""
+
+    key: str
+    type: str  # componentType
+    sub_type: str | None
+    replicas: int
+    nodes: int
+    gpus: int
+    image: str | None
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    working_dir: str | None
+    environment: Mapping[str, Mapping[str, Any]]  # the user's, by name: {value} or {valueFrom}
+    env_from_secret: str | None
+    mounts: tuple[Mount, ...]
+    shared_memory: str | None
+    spec: Mapping[str, Any]  # all that the config says, plain
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command line as separate words, also where a shell is given it as one text."""
+        line = (*self.command, *self.args)
+        if (not self.command and self.args) or line[:2] in (("/bin/sh", "-c"), ("sh", "-c"), ("bash", "-c")):
+            text = " ".join(self.args if not self.command else line[2:])
+            try:
+                return tuple(shlex.split(text))
+            except ValueError:  # no closing quotation
+                return tuple(text.split())
+        return line
+
+    @property
+    def module(self) -> str | None:
+        """X of `python -m dynamo.X`; the operator gives a frontend without a command its own."""
+        if self.type == FRONTEND and not self.command and not self.args:
+            return FRONTEND
+        found = (_MODULE.fullmatch(word) for word in self.words)
+        return next((match[1] for match in found if match), None)
+
+    @property
+    def main(self) -> Mapping[str, Any]:
+        """extraPodSpec.mainContainer."""
+        return _mapping(_mapping(self.spec.get("extraPodSpec")).get("mainContainer"))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A config. `data` is the object with its comments and lines; `beside` are other objects of the file, such as ConfigMaps."""
+
+    path: Path
+    name: str
+    data: Any
+    services: tuple[Service, ...]
+    beside: tuple[Mapping[str, Any], ...]
+    allowed: Mapping[str, str]  # rules that the file switches off, with the reason
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return _mapping(self.data.get("spec"))
+
+    @property
+    def frontend(self) -> Service | None:
+        return next((service for service in self.services if service.type == FRONTEND), None)
+
+    @property
+    def workers(self) -> tuple[Service, ...]:
+        return tuple(service for service in self.services if service.module not in (None, FRONTEND))
+
+    @property
+    def framework(self) -> str | None:
+        """backendFramework, or the module that the workers run."""
+        named = self.spec.get("backendFramework")
+        return named if isinstance(named, str) else next((service.module for service in self.workers), None)
+
+    @property
+    def claims(self) -> Mapping[str, Mapping[str, Any]]:
+        """spec.pvcs by name."""
+        entries = self.spec.get("pvcs")
+        return {str(e["name"]): e for e in entries if "name" in e} if isinstance(entries, list) else {}
+
+    def line(self, *keys: str | int) -> int:
+        """The line of a field in the file, of the nearest one above where it does not stand there; from 1."""
+        node, line = self.data, self.data.lc.line
+        for key in keys:
+            try:
+                line = node.lc.data[key][0]
+                node = node[key]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+        return int(line) + 1
+
+
+def find(config: str | None, folder: Path = ROOT / "configs") -> Path:
+    """The file of a config, given as a path or by its name in configs/. Raises Wrong with the names there are."""
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if config is None:
+        raise Wrong(f"which config? add --config=NAME, one of: {', '.join(names)}; or the path of a file")
+    path = Path(config)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    if config in names:
+        return folder / f"{config}.yaml"
+    if "/" in config or path.suffix in (".yaml", ".yml"):
+        raise Wrong(f"there is no file {config}; name a file, or one of: {', '.join(names)}")
+    raise Wrong(f"unknown config '{config}'; choose from: {', '.join(names)}; or the path of a file")
+
+
+def load(path: Path) -> Graph:
+    """Read a config. Raises Wrong with file and line for what is no DynamoGraphDeployment."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        text = path.read_text()
+        documents = [document for document in YAML().load_all(text) if document is not None]
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise Wrong(f"{path}:{mark.line + 1 if mark else 1}: {error.problem}; mend the YAML") from None
+    except (UnicodeDecodeError, YAMLError) as error:
+        raise Wrong(f"{path} is no YAML file: {' '.join(str(error).split())}") from None
+    graphs = [document for document in documents if isinstance(document, dict) and document.get("kind") == KIND]
+    if len(graphs) != 1:
+        kinds = [str(d.get("kind", "without a kind")) if isinstance(d, dict) else "no mapping" for d in documents]
+        raise Wrong(
+            f"{path} holds {len(graphs)} objects of kind {KIND} ({', '.join(kinds) or 'it is empty'}); a config holds exactly one"
+        )
+    beside = tuple(plain(document) for document in documents if document is not graphs[0])
+    allowed = {match["rule"]: match["reason"].strip() for match in map(_ALLOWED.search, text.splitlines()) if match}
+    return of(path, graphs[0], beside, allowed)
+
+
+def of(path: Path, data: Any, beside: Sequence[Mapping[str, Any]], allowed: Mapping[str, str]) -> Graph:
+    """The graph of an object that was read already. Raises Wrong where there is nothing to make services of."""
+    name = _mapping(data.get("metadata")).get("name")
+    if not isinstance(name, str) or not name:
+        raise Wrong(f"{path}:{data.lc.line + 1}: metadata.name is missing; give the deployment a name")
+    services = _mapping(data.get("spec")).get("services")
+    if not isinstance(services, dict) or not services:
+        raise Wrong(f"{path}:{data.lc.line + 1}: spec.services has no service; add a frontend and a worker")
+    common = _environment(data["spec"].get("envs"))
+    made = tuple(_service(str(key), plain(_mapping(spec)), common) for key, spec in services.items())
+    return Graph(path, name, data, made, tuple(beside), allowed)
+
+
+def _service(key: str, spec: Mapping[str, Any], common: Mapping[str, Mapping[str, Any]]) -> Service:
+    main = _mapping(_mapping(spec.get("extraPodSpec")).get("mainContainer"))
+    memory = _mapping(spec.get("sharedMemory"))
+    return Service(
+        key=key,
+        type=str(spec.get("componentType", "main")),
+        sub_type=spec.get("subComponentType"),
+        replicas=_count(spec.get("replicas"), 1),
+        nodes=_count(_mapping(spec.get("multinode")).get("nodeCount"), 1),
+        gpus=_count(_mapping(_mapping(spec.get("resources")).get("limits")).get("gpu"), 0),
+        image=main.get("image"),
+        command=_texts(main.get("command")),
+        args=_texts(main.get("args")),
+        working_dir=main.get("workingDir"),
+        environment={**common, **_environment(spec.get("envs")), **_environment(main.get("env"))},
+        env_from_secret=spec.get("envFromSecret"),
+        mounts=tuple(_mounts(spec.get("volumeMounts"))),
+        shared_memory=None if memory.get("disabled") is True else str(memory.get("size", SHARED_MEMORY)),
+        spec=spec,
+    )
+
+
+def _mounts(entries: Any) -> Iterator[Mount]:
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and "name" in entry:
+            yield Mount(str(entry["name"]), str(entry.get("mountPoint", "/root/.cache/vllm")))
+
+
+def _environment(entries: Any) -> dict[str, Mapping[str, Any]]:
+    found = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return {
+        str(e["name"]): {key: plain(e[key]) for key in ("value", "valueFrom") if key in e} for e in found if "name" in e
+    }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _count(value: Any, default: int) -> int:
+    """A number that may be written as text; the default for what is none: lint says so, not this."""
+    return int(value) if re.fullmatch(r"\d+", str(value)) else default
+
+
+def plain(value: Any) -> Any:
+    """Data as Python's own kinds, without comments and anchors."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value

@@ -1,0 +1,108 @@
+"""How the workers of a graph are told what to do and where they answer: `serving` of the base's entry in image.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ngc import reference as references
+from ngc.catalog import Base, Catalog
+from ngc.deploy.graph import DECODE, PREFILL, WORKER, Graph, Service
+from ngc.errors import Wrong
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """How many GPUs a worker's flags ask for."""
+
+    tensor: int
+    pipeline: int
+    data: int
+
+    @property
+    def gpus(self) -> int:
+        return self.tensor * self.pipeline * self.data
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a role's workers answer, as the frontend's /health lists them, and how many of them the graph promises."""
+
+    role: str
+    name: str  # component.endpoint
+    workers: int
+
+
+def base_of(catalog: Catalog, graph: Graph) -> Base | None:
+    """The entry that describes the graph's workers: by their image, else the newest of their framework that knows serving."""
+    framework = next((f for f in catalog.frameworks if f.name == graph.framework), None)
+    if framework is None:
+        return None
+    for service in graph.workers:
+        try:
+            known = framework.known(references.parse(service.image)) if service.image else None
+        except Wrong:
+            continue
+        if known is not None and known.serving:
+            return known
+    return next((base for base in reversed(framework.bases) if base.serving), None)
+
+
+def flag(words: Sequence[str], name: str | None, aliases: Mapping[str, str]) -> str | None:
+    """The value of a flag in a command line, however it is written; None where it is not there."""
+    for number, word in enumerate(words):
+        head, equals, value = word.partition("=")
+        if name is not None and aliases.get(head, head) == name:
+            return value if equals else next(iter(words[number + 1 : number + 2]), "")
+    return None
+
+
+def model(service: Service, serving: Mapping[str, Any]) -> str | None:
+    """The name under which a worker's model is served."""
+    aliases = serving.get("aliases", {})
+    named = (flag(service.words, serving.get(key), aliases) for key in ("served-name", "model"))
+    return next((name for name in named if name), None)
+
+
+def models(graph: Graph, serving: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of all models that the graph serves."""
+    return tuple(dict.fromkeys(name for service in graph.workers if (name := model(service, serving))))
+
+
+def parallel(service: Service, serving: Mapping[str, Any]) -> Parallel:
+    """A worker's parallelism by its flags; 1 where a flag is missing or is no number."""
+    aliases = serving.get("aliases", {})
+    values = (flag(service.words, serving.get(f"{kind}-parallel"), aliases) for kind in ("tensor", "pipeline", "data"))
+    return Parallel(*(int(value) if value and value.isdecimal() else 1 for value in values))
+
+
+def role(service: Service, serving: Mapping[str, Any]) -> str:
+    """prefill or decode by the words of the command line, then by subComponentType; else worker."""
+    words = list(service.words)
+    for name in (PREFILL, DECODE):
+        wanted: list[str] = serving.get("roles", {}).get(name, [])
+        if wanted and any(words[at : at + len(wanted)] == wanted for at in range(len(words))):
+            return name
+    return service.sub_type if service.sub_type in (PREFILL, DECODE) else WORKER
+
+
+def strategy(graph: Graph, serving: Mapping[str, Any]) -> str:
+    """The row of `endpoints` that holds: aggregated, disaggregated, or who is asked first."""
+    if not any(role(service, serving) == PREFILL for service in graph.workers):
+        return "aggregated"
+    if "strategy" not in serving:
+        return "disaggregated"
+    words = (flag(service.words, serving["strategy"]["flag"], {}) for service in graph.workers)
+    return next((value for value in words if value), str(serving["strategy"]["default"]))
+
+
+def endpoints(graph: Graph, serving: Mapping[str, Any]) -> tuple[Endpoint, ...]:
+    """What must be registered before the graph serves. Empty where nothing is known of the workers."""
+    row: Mapping[str, str] = serving.get("endpoints", {}).get(strategy(graph, serving), {})
+    counts: dict[str, int] = {}
+    for service in graph.workers:
+        name = role(service, serving)
+        name = name if name in row else {WORKER: DECODE, DECODE: WORKER}.get(name, name)
+        counts[name] = counts.get(name, 0) + service.replicas
+    return tuple(Endpoint(name, row[name], count) for name, count in counts.items() if name in row)
