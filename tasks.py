@@ -7,7 +7,7 @@ from invoke.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
-from ngc.verbs import extract, images, machine, show, testing  # the path above makes it importable
+from ngc.verbs import compare, extract, images, machine, serve, show, testing  # the path above makes it importable
 
 namespace = Collection()
 for verb, name in (
@@ -22,6 +22,12 @@ for verb, name in (
     (testing.test, "test"),
     (testing.test_all, "test-all"),
     (show.show, "show"),
+    (compare.compare, "compare"),
     (images.shell, "shell"),
+    (serve.up, "up"),
+    (serve.down, "down"),
+    (serve.status, "status"),
+    (serve.logs, "logs"),
+    (serve.smoke, "smoke"),
 ):
     namespace.add_task(verb, name=name)

@@ -71,6 +71,29 @@ def devices(client: Engine) -> tuple[str, ...]:
     return ("--device", "nvidia.com/gpu=all") if client.podman else ("--gpus", "all")
 
 
+def ulimits(client: Engine) -> tuple[dict[str, int], tuple[str, ...]]:
+    """(limits that a process with a GPU or RDMA device wants and the engine can give, what was left out)."""
+    most = hard_limits(client)
+    given, left_out = {}, []
+    for name, title, wanted in ULIMITS:
+        if title in most and (wanted < 0 or wanted > most[title]):
+            left_out.append(f"ulimit {name}={wanted}: this host allows {most[title]} at most")
+        else:
+            given[name] = wanted
+    return given, tuple(left_out)
+
+
+def gpu_numbers() -> tuple[int, ...]:
+    """Numbers of this machine's GPUs, as nvidia-smi gives them. Raises Failed if it does not answer."""
+    import sh
+
+    try:
+        said = str(sh.Command("nvidia-smi")("--query-gpu=index", "--format=csv,noheader", _tty_out=False))
+    except (sh.CommandNotFound, sh.ErrorReturnCode):
+        raise Failed("the GPU driver is loaded, but nvidia-smi does not answer; `invoke doctor` says more") from None
+    return tuple(int(line) for line in said.split())
+
+
 def options(client: Engine, gpu: bool) -> Options:
     """What a container needs: with a GPU also the devices, host memory and limits, as far as the host's own limits go."""
     words = ["--shm-size", SHARED_MEMORY]
@@ -78,16 +101,11 @@ def options(client: Engine, gpu: bool) -> Options:
         return Options(tuple(words))
     words += devices(client)
     words += ["--ipc", "host", "--cap-add", "SYS_PTRACE"]
-    left_out = []
-    most = hard_limits(client)
-    for name, title, wanted in ULIMITS:
-        if title in most and (wanted < 0 or wanted > most[title]):
-            left_out.append(f"ulimit {name}={wanted}: this host allows {most[title]} at most")
-        else:
-            words += ["--ulimit", f"{name}={wanted}:{wanted}"]
+    given, left_out = ulimits(client)
+    words += [word for name, value in given.items() for word in ("--ulimit", f"{name}={value}:{value}")]
     words.remove("--shm-size")  # --ipc host shares the host's /dev/shm: a size of its own would be refused
     words.remove(SHARED_MEMORY)
-    return Options(tuple(words), tuple(left_out))
+    return Options(tuple(words), left_out)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,3 +51,11 @@ def one_of(flag: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise Wrong(f"{flag} is '{value}'; choose from: {', '.join(choices)}")
     return value
+
+
+def duration(flag: str, text: str) -> float:
+    """Seconds of a time such as 90, 90s, 30m or 1h. Raises Wrong."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(text))
+    if not match:
+        raise Wrong(f"{flag} is '{text}'; write seconds, or a time such as 90s, 30m or 1h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+from stand_in import parallel
 from stand_in.answer import TOKEN_SECONDS, Path, later_token
 from stand_in.blocks import BlockCache, Run
 from stand_in.kv import KvPool, Peer
@@ -31,6 +32,7 @@ class LLM:
 
     def __init__(self, model: str, **engine_args: Any) -> None:
         self.args = engine_args
+        parallel.check(engine_args.get("tensor_parallel_size", 1), engine_args.get("pipeline_parallel_size", 1))
         self.tokenizer = None
         self._pool = KvPool()
         self._numbers = itertools.count(1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stand_in import model
+from stand_in import model, parallel
 from vllm.config import (
     CacheConfig,
     KVEventsConfig,
@@ -115,6 +115,7 @@ class AsyncEngineArgs:
 
     def create_engine_config(self, usage_context: Any = None) -> VllmConfig:
         """Everything, with what vLLM would work out from the GPU filled in."""
+        parallel.check(self.tensor_parallel_size, self.pipeline_parallel_size)
         return VllmConfig(
             model_config=self.create_model_config(),
             cache_config=CacheConfig(

@@ -1,0 +1,58 @@
+"""What a person sees while something comes up: a live table on a terminal, a line for each change elsewhere. All on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+Update = Callable[[Mapping[str, str]], None]
+
+
+@contextmanager
+def watching() -> Iterator[Update]:
+    """A function that takes the state of every part, by name, as often as one likes."""
+    if sys.stderr.isatty():
+        with _live() as update:
+            yield update
+    else:
+        yield _lines()
+
+
+def _lines() -> Update:
+    begun = time.monotonic()
+    shown: dict[str, str] = {}
+
+    def update(states: Mapping[str, str]) -> None:
+        for name, state in states.items():
+            if shown.get(name) != state:
+                shown[name] = state
+                print(f"{time.monotonic() - begun:6.1f} s  {name}: {state}", file=sys.stderr, flush=True)
+
+    return update
+
+
+@contextmanager
+def _live() -> Iterator[Update]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+    begun = time.monotonic()
+    since: dict[str, tuple[str, float]] = {}
+
+    def draw() -> Table:
+        view = Table.grid(padding=(0, 2))
+        for name, (state, at) in list(since.items()):
+            view.add_row(name, f"{at - begun:.1f} s", Text(state))
+        return view
+
+    def update(states: Mapping[str, str]) -> None:
+        for name, state in states.items():
+            if since.get(name, ("",))[0] != state:
+                since[name] = (state, time.monotonic())
+
+    with Live(get_renderable=draw, console=Console(stderr=True), refresh_per_second=8):
+        yield update
