@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ngc import bases, engine, running
+from ngc.deploy import composecli
 from ngc.engine import Engine
-from ngc.errors import Failed
+from ngc.errors import Failed, Wrong
 
 # Bytes for the three images of one framework above the base, and the base: 17 GB as published for 0.6.1.post1.
 WANTED_DISK = 25 * 10**9
 SETUP = "invoke setup --yes"
+# Compose as Ubuntu, Docker's own packages and Debian 12 have it; the first that there is.
+COMPOSE_PACKAGES = ("docker-compose-v2", "docker-compose-plugin", "docker-compose")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def checks() -> list[Check]:
     client = _client()
     if client is not None:
         found += [_daemon(client), _disk(client)]
-        found += [_plugin(client, "buildx", "bake and --builder"), _plugin(client, "compose", "up and down")]
+        found += [_plugin(client, "buildx", "bake and --builder"), _compose()]
     return [*found, _program("git", "the revision label of images"), _stand_in_root(), _certificates(), *_gpu(client)]
 
 
@@ -104,6 +107,14 @@ def _plugin(client: Engine, name: str, needed_by: str) -> Check:
         if answer
         else Check(name, "warn", f"missing; needed by {needed_by}", f"install the plugin docker-{name}")
     )
+
+
+def _compose() -> Check:
+    try:
+        found = composecli.find()
+    except (Failed, Wrong) as error:
+        return Check("compose", "warn", str(error), SETUP)
+    return Check("compose", "pass", f"{' '.join(found.words)}, version {found.version}")
 
 
 def _program(name: str, needed_by: str) -> Check:
@@ -194,11 +205,21 @@ def _packages(ask: Callable[[str], str | None]) -> list[str]:
     )
     if not able or not (daemon or engine_check().state == "pass"):
         wanted += ["docker.io", "iptables", *(name for name in ("docker-cli", "docker-buildx") if ask(name))]
+    if not _has_compose():
+        wanted += [name for name in COMPOSE_PACKAGES if ask(name)][:1]
     if not shutil.which("mmdebstrap"):
         wanted.append("mmdebstrap")
     if not shutil.which("git"):
         wanted.append("git")
     return wanted
+
+
+def _has_compose() -> bool:
+    """True if some Compose can be called, or only podman is here, whose users bring their own."""
+    clients = [engine.at(path) for path in engine.clients()]
+    docker = [found for found in clients if not found.podman]
+    plugins = (engine.ask(found, "compose", "version", fails=False) for found in docker)
+    return bool(clients and not docker) or bool(shutil.which("docker-compose")) or any(plugins)
 
 
 def engine_check() -> Check:

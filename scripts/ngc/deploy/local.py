@@ -17,7 +17,8 @@ from ngc import bases, running
 from ngc import engine as engines
 from ngc.catalog import Catalog
 from ngc.deploy import compose as composing
-from ngc.deploy import composecli, localview, modelling, names, serving, stacks
+from ngc.deploy import composecli, localview, modelling, names, stacks
+from ngc.deploy import promise as promises
 from ngc.deploy.compose import Host
 from ngc.deploy.composecli import Compose
 from ngc.deploy.graph import FRONTEND
@@ -88,16 +89,9 @@ def _stack(prepared: Prepared, wish: Wish, stand_in: bool) -> Stack:
     graph = prepared.graph
     if graph.frontend is None:
         raise Wrong(f"{graph.path} has no service with componentType frontend; nothing would answer")
+    url = f"http://127.0.0.1:{wish.port}"
     return Stack(
-        name=graph.name,
-        config=str(wish.config),
-        image=prepared.image or graph.frontend.image,
-        url=f"http://127.0.0.1:{wish.port}",
-        namespace=names.dynamo_namespace(graph, graph.frontend),
-        models=serving.models(graph, prepared.serving),
-        endpoints=serving.endpoints(graph, prepared.serving),
-        without_prefill=prepared.serving.get("without-prefill"),
-        stand_in=stand_in,
+        graph.name, str(wish.config), prepared.image or graph.frontend.image, url, promises.of(prepared, stand_in)
     )
 
 
@@ -192,7 +186,7 @@ def down(name: str | None) -> Stack:
 
 def curl(stack: Stack) -> str:
     """A command that asks the stack something."""
-    model = stack.models[0] if stack.models else "MODEL"
+    model = next(iter(stack.promise.models), "MODEL")
     body = {"model": model, "max_tokens": 16, "messages": [{"role": "user", "content": "Hi"}]}
     return f"curl -s {stack.url}/v1/chat/completions -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
 

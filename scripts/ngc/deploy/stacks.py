@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ngc import cache
-from ngc.deploy.serving import Endpoint
+from ngc.deploy import promise as promises
+from ngc.deploy.promise import Promise
 from ngc.errors import Wrong
 
 RECORD, FILE = "stack.json", "compose.json"
@@ -17,17 +18,13 @@ RECORD, FILE = "stack.json", "compose.json"
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack of this machine. `endpoints` must be registered before it serves; `namespace` is Dynamo's."""
+    """A stack of this machine."""
 
     name: str
     config: str
     image: str | None
     url: str
-    namespace: str
-    models: tuple[str, ...]
-    endpoints: tuple[Endpoint, ...]
-    without_prefill: str | None
-    stand_in: bool
+    promise: Promise
 
     @property
     def project(self) -> str:
@@ -41,10 +38,6 @@ class Stack:
     def file(self) -> Path:
         """The Compose file. It is JSON, which is YAML: Compose reads it, and nothing has to be quoted twice."""
         return self.folder / FILE
-
-    @property
-    def disaggregated(self) -> bool:
-        return len(self.endpoints) > 1
 
 
 def write(stack: Stack, texts: Mapping[str, str]) -> None:
@@ -74,8 +67,7 @@ def known() -> list[Stack]:
 
 def _read(path: Path) -> Stack:
     data = json.loads(path.read_text())
-    endpoints = tuple(Endpoint(**entry) for entry in data.pop("endpoints"))
-    return Stack(**{**data, "models": tuple(data["models"]), "endpoints": endpoints})
+    return Stack(**{**data, "promise": promises.from_data(data["promise"])})
 
 
 def choose(name: str | None) -> Stack:

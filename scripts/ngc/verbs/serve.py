@@ -36,7 +36,7 @@ def up(c, set, config=None, base=None, image=None, model=None, gpu="auto", port=
     gpu = one_of("--gpu", gpu, local.GPU_CHOICES)
     wish = local.Wish(config, set, base, image, model, gpu, port, duration("--timeout", timeout))
     stack = local.up(catalog.read(), wish)
-    print(f"{stack.name} serves {', '.join(stack.models)} at {stack.url}", file=sys.stderr)
+    print(f"{stack.name} serves {', '.join(stack.promise.models)} at {stack.url}", file=sys.stderr)
     print(local.curl(stack))
 
 

@@ -39,6 +39,7 @@ class ModelConfig:
     """The model's own defaults."""
 
     model: str
+    max_model_len: int
 
     def get_diff_sampling_param(self) -> dict[str, Any]:
         """Sampling defaults from generation_config.json: the stand-in samples nothing."""

@@ -111,7 +111,7 @@ class AsyncEngineArgs:
 
     def create_model_config(self) -> ModelConfig:
         """The model's configuration."""
-        return ModelConfig(self.model)
+        return ModelConfig(self.model, self.max_model_len or model.longest(self.model))
 
     def create_engine_config(self, usage_context: Any = None) -> VllmConfig:
         """Everything, with what vLLM would work out from the GPU filled in."""

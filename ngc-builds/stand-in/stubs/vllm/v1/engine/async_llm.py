@@ -96,6 +96,12 @@ class AsyncLLM:
         """Answer a prompt step by step. The first token tells how the KV cache came about."""
         await asyncio.shield(self._started)
         tokens = prompt["prompt_token_ids"]
+        longest = self.vllm_config.model_config.max_model_len
+        if len(tokens) > longest:  # vLLM's own sentence
+            raise ValueError(
+                f"The decoder prompt (length {len(tokens)}) is longer than the maximum model length of {longest}. "
+                "Make sure that `max_model_len` is no smaller than the number of text tokens."
+            )
         params = (sampling_params.extra_args or {}).get("kv_transfer_params") or {}
         limit = 16 if sampling_params.max_tokens is None else sampling_params.max_tokens
         self._count(+1)

@@ -1,0 +1,76 @@
+"""Processes and lines that fail under a served stack: what clients see, and that it heals by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.serving.deployed import Deployed, up
+
+TWO_EACH = ("--set=spec.services.VllmPrefillWorker.replicas=2", "--set=spec.services.VllmDecodeWorker.replicas=2")
+ANY_PATH = {"transferred", "local"}
+# Kills all but the container's init, as a crash does; `docker kill` would tell the engine not to start it again.
+CRASH = ("sh", "-c", "kill -9 -1")
+
+
+@pytest.fixture(scope="module")
+def served(verbs, client) -> Iterator[Deployed]:
+    with up(verbs, client, "vllm-disagg", "ngc-test-faults", *TWO_EACH) as deployed:
+        yield deployed
+
+
+def crash(client, deployed: Deployed, service: str) -> None:
+    client("exec", deployed.container(service), *CRASH, _ok_code=[0, 137])
+
+
+def test_a_decode_worker_that_dies_in_the_middle_of_streams_loses_no_token(served, client, wait_for):
+    """Both decode workers have streams; one is killed after their first tokens. A migrated answer begins to count anew."""
+    streams = [served.stream(f"a long story {number}", tokens=600) for number in range(6)]
+    firsts = [next(stream) for stream in streams]
+    crash(client, served, "vllmdecodeworker-0")
+    answers = [[first, *stream] for first, stream in zip(firsts, streams, strict=True)]
+    assert [len(answer) for answer in answers] == [600] * 6
+    for answer in answers:
+        begins = [at for at, word in enumerate(answer) if word in ANY_PATH]
+        assert begins[0] == 0
+        for begin, end in zip(begins, [*begins[1:], 600], strict=True):
+            assert answer[begin + 1 : end] == [f"w{2000 + number}" for number in range(1, end - begin)]
+    assert any(answer.count("transferred") + answer.count("local") > 1 for answer in answers), "no stream was migrated"
+    wait_for(lambda: served.status()[0] == 0, "the status is healthy again", 60)
+
+
+def test_a_decode_worker_is_killed(served, client, fault):
+    with fault("one of two decode workers killed", served, ANY_PATH, "transferred") as load:
+        crash(client, served, "vllmdecodeworker-1")
+    assert len(load.wrong) <= len(load.outcomes) / 10
+
+
+def test_a_prefill_worker_is_killed(served, client, fault):
+    with fault("one of two prefill workers killed", served, {*ANY_PATH, "unlinked"}, "transferred"):
+        crash(client, served, "vllmprefillworker-0")
+
+
+def test_the_frontend_is_killed(served, client, fault):
+    with fault("the frontend killed", served, ANY_PATH, "transferred"):
+        crash(client, served, "frontend-0")
+
+
+def test_nats_is_away_for_three_seconds(served, client, fault):
+    with fault("NATS stopped for 3 s", served, ANY_PATH, "transferred", rate=0.5):
+        client("stop", "--time", "1", served.container("nats-server"))
+        time.sleep(3)  # the fault itself
+        client("start", served.container("nats-server"))
+
+
+def test_etcd_is_restarted(served, client, fault):
+    with fault("etcd restarted", served, ANY_PATH, "transferred"):
+        client("restart", "--time", "1", served.container("etcd-server"))
+
+
+def test_a_worker_is_cut_off_from_the_network(served, client, fault, wait_for):
+    network, worker = f"{served.project}_default", served.container("vllmdecodeworker-0")
+    with fault("one of two decode workers cut off, then joined again", served, ANY_PATH, "transferred"):
+        client("network", "disconnect", network, worker)
+        wait_for(lambda: served.registered()["backend"] == 1, "the frontend has dropped the worker", 30)
+        client("network", "connect", "--alias", "vllmdecodeworker-0", network, worker)

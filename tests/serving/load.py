@@ -1,0 +1,127 @@
+"""An open-loop client: it asks at a fixed rate whatever the service does, as users do, and forgives nothing."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One request: when it was sent (seconds since the start), how long it took, "" or what was wrong with it."""
+
+    at: float
+    seconds: float
+    streamed: bool
+    first_word: str
+    wrong: str
+
+
+@dataclass
+class OpenLoop:
+    """Asks `url` for `tokens` tokens, `rate` times a second, every other request streamed.
+
+    Wrong are: no answer within `timeout` seconds, any status but 200, a stream that is cut or short, and a first word that is
+    not in `first_words`.
+    """
+
+    url: str
+    model: str
+    first_words: Collection[str]
+    rate: float = 20.0
+    tokens: int = 20
+    timeout: float = 10.0
+    outcomes: list[Outcome] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> OpenLoop:
+        self._begun = time.monotonic()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+        self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._clock.join()
+        for thread in self._threads:
+            thread.join(self.timeout * 2)
+
+    def _tick(self) -> None:
+        for number in itertools.count():
+            if self._stop.wait(max(0.0, self._begun + number / self.rate - time.monotonic())):
+                return
+            thread = threading.Thread(target=self._one, args=(number,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _one(self, number: int) -> None:
+        begun = time.monotonic()
+        streamed = bool(number % 2)
+        first = wrong = ""
+        try:
+            words = self._ask(f"question {number}", streamed)
+            first = words[0] if words else ""
+            if len(words) != self.tokens:
+                wrong = f"{len(words)} of {self.tokens} tokens"
+            elif first not in self.first_words:
+                wrong = f"began with '{first}'"
+        except TimeoutError:
+            wrong = f"no answer within {self.timeout:.0f} s"
+        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+            wrong = str(error) or type(error).__name__
+        ended = time.monotonic()
+        self.outcomes.append(Outcome(begun - self._begun, ended - begun, streamed, first, wrong))
+
+    def _ask(self, prompt: str, streamed: bool) -> list[str]:
+        where = urlsplit(self.url)
+        line = http.client.HTTPConnection(where.hostname or "", where.port, timeout=self.timeout)
+        body = {
+            "model": self.model, "max_tokens": self.tokens, "stream": streamed, "messages": [{"role": "user", "content": prompt}],
+        }  # fmt: skip
+        try:
+            line.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+            answer = line.getresponse()
+            if answer.status != 200:
+                raise ValueError(f"status {answer.status}: {answer.read(200).decode(errors='replace')}")
+            if not streamed:
+                return str(json.loads(answer.read())["choices"][0]["message"]["content"]).split()
+            return self._streamed(answer)
+        finally:
+            line.close()
+
+    @staticmethod
+    def _streamed(answer: http.client.HTTPResponse) -> list[str]:
+        words: list[str] = []
+        for line in answer:
+            text = line.decode().strip()
+            if text.startswith("event: error"):
+                raise ValueError("the stream was cut with an error")
+            if text == "data: [DONE]":
+                return words
+            if text.startswith("data: "):
+                words += (json.loads(text[6:])["choices"][0]["delta"].get("content") or "").split()
+        raise ValueError("the stream ended without [DONE]")
+
+    @property
+    def wrong(self) -> list[Outcome]:
+        """Requests that went wrong, in the order they were sent."""
+        return sorted((outcome for outcome in self.outcomes if outcome.wrong), key=lambda outcome: outcome.at)
+
+    def said(self) -> str:
+        """A line for people: how many, how many wrong, why, and for how long."""
+        wrong = self.wrong
+        if not wrong:
+            return f"{len(self.outcomes)} requests, none failed"
+        kinds = ", ".join(
+            f"{count} x {kind}" for kind, count in Counter(outcome.wrong for outcome in wrong).most_common(4)
+        )
+        span = max(o.at + o.seconds for o in wrong) - wrong[0].at
+        return f"{len(self.outcomes)} requests, {len(wrong)} failed over {span:.1f} s: {kinds}"

@@ -1,0 +1,71 @@
+"""Every config that fits one machine: `up` makes it serve, requests take the path it promises, `down` leaves nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from ngc import catalog
+from ngc.deploy import graph, serving
+
+from .deployed import left_over, up
+
+TRANSFERRED, LOCAL = "transferred", "local"
+SEVERAL_NODES = "several nodes"
+# What a config needs changed to run without its hardware: the stand-in's UCX must not look for a NIC that is not there.
+WITHOUT_HARDWARE = {"vllm-disagg-rdma": ["--set=spec.envs[0].value=all"]}
+
+
+def graphs() -> dict[str, graph.Graph]:
+    return {path.stem: graph.load(path) for path in sorted((catalog.ROOT / "configs").glob("*.yaml"))}
+
+
+def single_node() -> list[str]:
+    return [name for name, one in graphs().items() if all(service.nodes == 1 for service in one.services)]
+
+
+@pytest.mark.parametrize("config", single_node())
+def test_a_config_serves_as_it_promises_and_leaves_nothing(verbs, client, config):
+    one = graphs()[config]
+    entry = serving.base_of(catalog.read(), one)
+    disaggregated = len(serving.endpoints(one, entry.serving)) > 1
+    name = f"ngc-test-{config}"
+    # Each worker is told how many GPUs it has: the stand-in's engine starts only if its flags ask for just those.
+    gpus = {str(worker.gpus) for worker in one.workers}
+    assert len(gpus) == 1
+    words = [f"--set=spec.envs[+]={{name: STAND_IN_GPUS, value: '{gpus.pop()}'}}", *WITHOUT_HARDWARE.get(config, [])]
+    with up(verbs, client, config, name, *words) as deployed:
+        assert deployed.first_word() == (TRANSFERRED if disaggregated else LOCAL)
+        code, data = deployed.status()
+        assert (code, data["healthy"], data["problems"]) == (0, True, [])
+        assert {e["registered"] for e in data["endpoints"]} == {e["wanted"] for e in data["endpoints"]}
+        smoke = verbs("smoke", f"--config={name}")
+        assert smoke.code == 0
+        assert ("from prefill to decode over NIXL" in smoke.out) == disaggregated
+    assert left_over(client, f"ngc-{name}") == []
+
+
+def test_a_config_serves_with_each_compose(verbs, client, compose):
+    with up(verbs, client, "vllm-disagg", "ngc-test-compose", NGC_COMPOSE=compose) as deployed:
+        assert deployed.first_word() == TRANSFERRED
+        logs = verbs("logs", "--config=ngc-test-compose", "--component=Frontend", NGC_COMPOSE=compose)
+        assert (logs.code, "dynamo" in logs.out) == (0, True)
+    assert left_over(client, "ngc-ngc-test-compose") == []
+
+
+def test_the_engine_refuses_gpus_that_its_flags_do_not_ask_for(verbs, client):
+    """Otherwise the parallel configs above would prove nothing."""
+    said = verbs(
+        "up", "--config=vllm-tp", "--base=stand-in", "--port=0", "--set=metadata.name=ngc-test-gpus",
+        "--set=spec.envs[+]={name: STAND_IN_GPUS, value: '1'}", "--timeout=60",
+    )  # fmt: skip
+    try:
+        assert said.code == 1
+        assert "tensor parallel 2 x pipeline parallel 1 is not the 1 GPUs of this worker" in said.err
+    finally:
+        verbs("down", "--config=ngc-test-gpus")
+
+
+def test_a_config_for_several_nodes_is_refused_with_the_reason(verbs):
+    said = verbs("up", "--config=vllm-multinode", "--base=stand-in")
+    assert said.code == 2
+    assert "runs on several nodes, and Compose is one machine" in said.err

@@ -1,0 +1,101 @@
+"""What `up` is asked wrongly: one sentence with the fix, exit code 2, and nothing was started."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from .deployed import left_over
+
+
+def refused(verbs, *words, **environment):
+    said = verbs("up", *words, **environment)
+    assert said.code == 2, said
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+def test_no_config_lists_the_configs(verbs):
+    assert "add --config=NAME, one of: trtllm, trtllm-disagg, vllm-agg" in refused(verbs)
+
+
+def test_an_unknown_config_lists_the_configs(verbs):
+    assert "unknown config 'vllm'; choose from: trtllm" in refused(verbs, "--config=vllm")
+
+
+def test_a_config_that_is_no_graph_says_what_it_is(verbs, tmp_path):
+    file = tmp_path / "pod.yaml"
+    file.write_text("apiVersion: v1\nkind: Pod\n")
+    assert "holds 0 objects of kind DynamoGraphDeployment (Pod)" in refused(verbs, f"--config={file}")
+
+
+def test_a_yaml_error_has_its_line(verbs, tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text("kind: X\nmetadata: {name: [\n")
+    assert f"{file}:3: " in refused(verbs, f"--config={file}")
+
+
+def test_an_image_that_is_not_built_says_how_to_build_it(verbs, engine_ready):
+    said = refused(verbs, "--config=vllm-agg", "--image=dynamo-vllm-runtime:9.9.9")
+    assert "dynamo-vllm-runtime:9.9.9 is not here; `invoke build --framework=vllm" in said
+
+
+def test_a_gpu_that_is_not_there(verbs, engine_ready, tmp_path):
+    from ngc import running
+
+    if running.gpu_present():
+        pytest.skip("there is a GPU here")
+    assert "no NVIDIA driver is loaded here" in refused(verbs, "--config=vllm-agg", "--base=stand-in", "--gpu=on")
+
+
+def test_a_taken_port_is_named_before_anything_starts(verbs, client):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refused(
+            verbs, "--config=vllm-agg", "--base=stand-in", f"--port={port}", "--set=metadata.name=ngc-test-port"
+        )
+    assert f"port {port} is taken by another program; choose one with --port" in said
+    assert left_over(client, "ngc-ngc-test-port") == []
+
+
+def test_no_engine(verbs, tmp_path):
+    assert "there is no docker and no podman on PATH" in refused(
+        verbs, "--config=vllm-agg", "--base=stand-in", PATH=str(tmp_path)
+    )
+
+
+def test_no_compose(verbs, engine_ready):
+    assert "there is no Compose here: `invoke setup --yes`" in refused(
+        verbs, "--config=vllm-agg", "--base=stand-in", NGC_COMPOSE="true"
+    )
+
+
+def test_a_compose_that_is_no_program(verbs, engine_ready):
+    assert "NGC_COMPOSE is 'no-such', which is no program" in refused(
+        verbs, "--config=vllm-agg", "--base=stand-in", NGC_COMPOSE="no-such"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--gpu=maybe"], "--gpu is 'maybe'; choose from: auto, on, off"),
+        (["--timeout=soon"], "--timeout is 'soon'; write seconds, or a time such as 90s, 30m or 1h"),
+        (["--model=/no/such/folder"], "there is no folder /no/such/folder"),
+        (["--model=/"], "/ has no config.json"),
+    ],
+)
+def test_a_wrong_flag(verbs, engine_ready, words, said):
+    assert said in refused(verbs, "--config=vllm-agg", "--base=stand-in", *words)
+
+
+@pytest.mark.parametrize("verb", ["down", "status", "logs", "smoke"])
+def test_nothing_is_up(verbs, verb, tmp_path):
+    said = verbs(verb, XDG_STATE_HOME=str(tmp_path))
+    assert said.code == 2
+    assert "no stack is up on this machine; `invoke up --config=NAME` starts one" in said.err
