@@ -7,7 +7,7 @@ from invoke.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
-from ngc.verbs import compare, extract, images, machine, serve, show, testing  # the path above makes it importable
+from ngc.verbs import compare, extract, images, machine, releases, serve, show, testing, validate  # the path above makes it importable
 
 namespace = Collection()
 for verb, name in (
@@ -23,7 +23,11 @@ for verb, name in (
     (testing.test_all, "test-all"),
     (show.show, "show"),
     (compare.compare, "compare"),
+    (releases.outdated, "outdated"),
+    (releases.bump, "bump"),
+    (releases.mirror, "mirror"),
     (images.shell, "shell"),
+    (validate.validate, "validate"),
     (serve.up, "up"),
     (serve.down, "down"),
     (serve.status, "status"),

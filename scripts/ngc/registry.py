@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import re
@@ -84,12 +85,17 @@ def choose_platform(image: Any, index: Mapping[str, Any], platform: str, instead
 def read_manifest(access: Access, version: str, check: bool = True) -> tuple[str, dict[str, Any]]:
     """(digest, manifest or index) of a tag or digest. `check`: content that does not have the digest asked for is refused."""
     answer = access.get(f"/manifests/{version}", {"Accept": ", ".join(MANIFESTS)})
-    digest = "sha256:" + hashlib.sha256(answer.data).hexdigest()
+    digest = digest_of(answer.data)
     if check and version.startswith("sha256:") and version != digest:
         raise Failed(
             f"{access.reference.host} sent a manifest that is not {version} for {access.reference}; try again, {access.instead}"
         )
     return digest, json.loads(answer.data)
+
+
+def digest_of(data: bytes) -> str:
+    """The name that a registry gives to content."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 class Access:
@@ -101,7 +107,7 @@ class Access:
         self._lock = threading.Lock()
 
     @cached_property
-    def _root(self) -> str:
+    def root(self) -> str:
         reference = self.reference
         host = "registry-1.docker.io" if reference.host == HUB else reference.host
         official = reference.host == HUB and "/" not in reference.repository
@@ -114,21 +120,30 @@ class Access:
             raise self.refusal(answer.status)
         return answer
 
-    def ask(self, path: str, headers: Mapping[str, str], stream: bool = False) -> BaseHTTPResponse:
-        """The answer, whatever its status; a login is tried where one is wanted. The Authorization header goes to this host only."""
+    def ask(
+        self, path: str, headers: Mapping[str, str], stream: bool = False, method: str = "GET", body: bytes | None = None
+    ) -> BaseHTTPResponse:  # fmt: skip
+        """The answer, whatever its status; a login is tried where one is wanted. The Authorization header goes to this host only.
+
+        `path` is relative to the repository, or a whole address that the registry gave (of an upload).
+        """
+        url = path if "://" in path else self.root + path
         sent = self._authorization
-        answer = self._send(path, headers, sent, stream)
+        answer = self._send(url, headers, sent, stream, method, body)
         if answer.status != 401:
             return answer
         answer.drain_conn()
         with self._lock:  # the token of a long run expires for all threads at once
             if self._authorization == sent:
                 self._authorization = _authorization(self.reference, answer.headers.get("WWW-Authenticate", ""))
-        return self._send(path, headers, self._authorization, stream) if self._authorization else answer
+        return self._send(url, headers, self._authorization, stream, method, body) if self._authorization else answer
 
-    def _send(self, path: str, headers: Mapping[str, str], authorization: str | None, stream: bool) -> BaseHTTPResponse:
-        every = {**headers, "Authorization": authorization} if authorization else dict(headers)
-        return _request(self.reference, self._root + path, every, self.instead, stream)
+    def _send(
+        self, url: str, headers: Mapping[str, str], authorization: str | None, stream: bool, method: str, body: bytes | None
+    ) -> BaseHTTPResponse:  # fmt: skip
+        ours = urlsplit(url)[:2] == urlsplit(self.root)[:2]
+        every = {**headers, "Authorization": authorization} if authorization and ours else dict(headers)
+        return _request(self.reference, url, every, self.instead, stream, method, body)
 
     def refusal(self, status: int) -> Wrong | Failed:
         """What to raise for a status that is not the one hoped for."""
@@ -147,19 +162,24 @@ class Access:
 
 
 def _request(
-    reference: Reference, url: str, headers: Mapping[str, str], instead: str = INSTEAD, stream: bool = False
-) -> BaseHTTPResponse:
+    reference: Reference, url: str, headers: Mapping[str, str], instead: str = INSTEAD, stream: bool = False, method: str = "GET",
+    body: bytes | None = None,
+) -> BaseHTTPResponse:  # fmt: skip
     import urllib3
 
+    more: dict[str, Any] = {}
+    if body is not None:  # as a file: a socket's time limit is then for each piece of it, not for all of it
+        headers = {**headers, "Content-Length": str(len(body))}
+        # A registry may read a large blob again before it answers the PUT that ends it.
+        more = {"body": io.BytesIO(body), "timeout": urllib3.Timeout(connect=30, read=600 if method == "PUT" else 60)}
     try:
         proxy = _proxy(url)
         pool = _pool(proxy) if proxy else _pool()
-        return pool.request("GET", url, headers=headers, preload_content=not stream)
+        return pool.request(method, url, headers=headers, preload_content=not stream, **more)
     except urllib3.exceptions.HTTPError as error:
         cause = str(getattr(error, "reason", error)).rpartition("): ")[2] or str(error)
-        raise Failed(
-            f"{reference.host} cannot be reached ({cause}); check the network, name a copy with --mirror=HOST, {instead}"
-        ) from None
+        copy = "name a copy with --mirror=HOST, " if method == "GET" else ""
+        raise Failed(f"{reference.host} cannot be reached ({cause}); check the network, {copy}{instead}") from None
 
 
 def _proxy(url: str) -> str | None:
@@ -176,8 +196,9 @@ def _pool(proxy: str | None = None) -> PoolManager:
 
     bundle = engine.ca_bundle()
     retries = urllib3.Retry(
-        total=2, connect=1, status_forcelist=(429, 502, 503, 504), backoff_factor=0.5, raise_on_status=False
-    )
+        total=2, connect=1, status_forcelist=(429, 502, 503, 504), backoff_factor=0.5, raise_on_status=False,
+        retry_after_max=10,  # a registry that says "in an hour" is an answer
+    )  # fmt: skip
     options: dict[str, Any] = {
         "ca_certs": str(bundle) if bundle else None,
         "timeout": urllib3.Timeout(connect=5, read=30),

@@ -1,4 +1,4 @@
-"""The tables in README and docs that come from the tree: written by `nox -s tables`, held to by `nox -s lint`."""
+"""The tables in README and docs that come from the tree, and the engine files in configs/: written by `nox -s tables`, held to by `nox -s lint`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from ngc import sizes
+from ngc import enginefiles, sizes
 from ngc.catalog import ROOT, Catalog, read
-from ngc.errors import Failed
+from ngc.errors import Failed, Wrong
 
 # `<!-- table NAME: ... -->`, the table, `<!-- end of table -->`.
 _PLACE = re.compile(r"(<!-- table (?P<name>[a-z]+)[^>]*-->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -46,10 +46,18 @@ def verbs(_: Catalog) -> list[Sequence[str]]:
     return rows
 
 
+def rules(_: Catalog) -> list[Sequence[str]]:
+    """A row per lint rule: its severity, what is wrong and what happens then."""
+    from ngc.deploy import lint
+
+    return [("rule", "severity", "what it finds"), *((f"`{r.id}`", r.severity, r.about) for r in lint.rules())]
+
+
 TABLES: Mapping[str, Callable[[Catalog], list[Sequence[str]]]] = {
     "images": images,
     "releases": releases,
     "verbs": verbs,
+    "rules": rules,
 }
 
 
@@ -65,18 +73,24 @@ def filled(text: str, catalog: Catalog) -> str:
 
 
 def main(check: bool) -> None:
-    """Write the tables, or only look. Raises Failed for a file whose table is stale."""
+    """Write the tables and the engine files in configs/, or only look. Raises Failed for a file that is stale, Wrong for a broken one."""
     table = read()
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = path.read_text()
-        new = filled(text, table)
-        if new != text and check:
-            raise Failed(f"{path}: a table is stale; run `nox -s tables`")
+    pages = ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))
+    made = [(path, filled(path.read_text(), table), "a table") for path in pages]
+    made += [
+        (path, enginefiles.filled(path, table.folder), "its block of engine files")
+        for path in sorted((ROOT / "configs").glob("*.yaml"))
+    ]
+    for path, new, part in made:
+        if new == path.read_text():
+            continue
+        if check:
+            raise Failed(f"{path}: {part} is stale; run `nox -s tables`")
         path.write_text(new)
 
 
 if __name__ == "__main__":
     try:
         main(check="--check" in sys.argv[1:])
-    except Failed as error:
+    except (Failed, Wrong) as error:
         sys.exit(f"error: {error}")

@@ -22,13 +22,13 @@ def commands(workflows):
     for name, data in workflows.items():
         for job in data["jobs"].values():
             for step in job["steps"]:
-                text = step.get("run", "").replace("\\\n", " ")
-                for found in re.findall(r"(?:\.venv/bin/(?:invoke|nox)|scripts/[\w-]+\.sh)[^|;&)\n]*", text):
+                text = step.get("run", "").replace("\\\n", " ").replace("2>&1", "")
+                for found in re.findall(r"(?:\.venv/bin/(?:invoke|nox)|scripts/[\w-]+\.sh)[^|;&)>\n]*", text):
                     yield name, shlex.split(re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", found))
 
 
-def test_the_three_workflows_are_there(workflows):
-    assert set(workflows) == {"checks.yml", "stand-in.yml", "gpu.yml"}
+def test_the_four_workflows_are_there(workflows):
+    assert set(workflows) == {"bump.yml", "checks.yml", "stand-in.yml", "gpu.yml"}
 
 
 def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it(root):
@@ -42,9 +42,36 @@ def test_every_action_is_pinned_to_a_commit_with_its_version_beside_it(root):
     assert [line for line in used if not re.fullmatch(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
 
 
-def test_no_workflow_may_more_than_read(workflows):
+def test_no_workflow_may_more_than_read_but_the_job_that_opens_a_pull_request(workflows):
     assert [data["permissions"] for data in workflows.values()] == [{"contents": "read"}] * len(workflows)
-    assert [job for data in workflows.values() for job in data["jobs"].values() if "permissions" in job] == []
+    more = {
+        (file, name) for file, data in workflows.items() for name, job in data["jobs"].items() if "permissions" in job
+    }
+    assert more == {("bump.yml", "propose")}
+    rights = workflows["bump.yml"]["jobs"]["propose"]["permissions"]
+    assert rights == {"contents": "write", "pull-requests": "write", "actions": "read"}
+
+
+def test_the_job_that_may_write_runs_nothing_that_was_moved_and_has_no_secret(workflows):
+    """What a newer base brings was run by a job without rights; this one takes its patch and its report."""
+    job = workflows["bump.yml"]["jobs"]["propose"]
+    assert "secrets." not in str(job)
+    text = "\n".join(step.get("run", "") for step in job["steps"])
+    assert not re.search(r"\.venv|scripts/|docker|python", text)
+    assert "git apply --index bump/bump.patch" in text
+    assert "gh pr create" in text
+    assert "--body-file bump/report.md" in text
+
+
+def test_what_is_newer_is_moved_to_rebuilt_tested_and_reported(workflows):
+    said = [" ".join(words) for name, words in commands(workflows) if name == "bump.yml" and "venv.sh" not in words[0]]
+    assert said == [
+        ".venv/bin/invoke outdated --json",
+        ".venv/bin/invoke outdated --framework=$FRAMEWORK",
+        ".venv/bin/invoke bump --framework=$FRAMEWORK --to=$TO",
+        "scripts/build-all.sh --framework=$FRAMEWORK",
+        ".venv/bin/invoke test --framework=$FRAMEWORK --report=reports/contract.xml --report=reports/contract.json",
+    ]
 
 
 def test_no_checkout_leaves_its_token_behind(workflows):

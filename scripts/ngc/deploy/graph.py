@@ -185,7 +185,7 @@ def _service(key: str, spec: Mapping[str, Any], common: Mapping[str, Mapping[str
         replicas=_count(spec.get("replicas"), 1),
         nodes=_count(_mapping(spec.get("multinode")).get("nodeCount"), 1),
         gpus=_count(_mapping(_mapping(spec.get("resources")).get("limits")).get("gpu"), 0),
-        image=main.get("image"),
+        image=main["image"] if isinstance(main.get("image"), str) else None,
         command=_texts(main.get("command")),
         args=_texts(main.get("args")),
         working_dir=main.get("workingDir"),

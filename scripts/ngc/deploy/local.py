@@ -17,7 +17,7 @@ from ngc import bases, running
 from ngc import engine as engines
 from ngc.catalog import Catalog
 from ngc.deploy import compose as composing
-from ngc.deploy import composecli, localview, modelling, names, stacks
+from ngc.deploy import composecli, lint, localview, modelling, names, stacks
 from ngc.deploy import promise as promises
 from ngc.deploy.compose import Host
 from ngc.deploy.composecli import Compose
@@ -67,6 +67,7 @@ def up(catalog: Catalog, wish: Wish) -> Stack:
 def _ready(catalog: Catalog, wish: Wish) -> tuple[Prepared, bool, Compose]:
     """What must hold before anything is started. Raises Wrong, also for what elsewhere is Failed: nothing was tried yet."""
     prepared = prepare(catalog, wish.config, wish.sets, wish.base, wish.image)
+    lint.refuse(catalog, prepared.graph)
     try:
         compose = composecli.find()
         wanted = list(dict.fromkeys(s.image for s in prepared.graph.services if s.image))

@@ -79,7 +79,7 @@ def parallel(service: Service, serving: Mapping[str, Any]) -> Parallel:
 
 def role(service: Service, serving: Mapping[str, Any]) -> str:
     """prefill or decode by the words of the command line, then by subComponentType; else worker."""
-    words = list(service.words)
+    words = [part for word in service.words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     for name in (PREFILL, DECODE):
         wanted: list[str] = serving.get("roles", {}).get(name, [])
         if wanted and any(words[at : at + len(wanted)] == wanted for at in range(len(words))):

@@ -1,0 +1,142 @@
+"""Bases and built images in a private registry: bases from registry to registry, ours by the engine's push."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ngc import bases, copying, engine, planning, push, reference, releases, sizes
+from ngc.catalog import Catalog, Framework
+from ngc.copying import Copy, Listener
+from ngc.engine import Engine
+from ngc.errors import Failed, Wrong
+from ngc.extract.report import short
+from ngc.reference import Reference
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done. `images` are built ones by their local names; `left_out` says of others why not."""
+
+    prefix: str
+    copies: tuple[Copy, ...]
+    images: tuple[str, ...]
+    client: Engine | None
+    left_out: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """A line per image, and the commands for those that the engine pushes."""
+        lines = [line for copy in self.copies for line in _lines(copy)]
+        if self.client:
+            lines += [shlex.join(command) for command in push.commands(self.client, self.images, self.prefix)]
+        return "\n".join([*lines, *(f"# left out: {why}" for why in self.left_out)])
+
+
+def make(
+    catalog: Catalog, frameworks: Sequence[str], base: str | None, registry: str | None, allow_stand_in: bool
+) -> Plan:  # fmt: skip
+    """Ask both registries and the engine what is there. Raises Wrong and Failed."""
+    if registry is None:
+        raise Wrong("mirror needs to know where; add --registry=host[:port][/path]")
+    prefix = reference.registry_prefix(registry, "--registry")
+    chosen = [catalog.framework(name) for name in dict.fromkeys(frameworks)] or list(catalog.frameworks)
+    wanted = bases.choose(catalog, [framework.name for framework in chosen], base)
+    known = releases.read(catalog)
+    images: list[Reference] = []
+    for on in wanted.values():
+        image = reference.parse(on.reference)
+        if why := known.why_broken(image):
+            raise Wrong(f"{releases.title(image)}:{image.tag} is known to be broken: {why}")
+        if not on.made_here and image not in images:
+            images.append(image)
+    client, ours, left_out = _built(catalog, chosen, base, allow_stand_in)
+    if not (images or ours):
+        raise Wrong(f"there is nothing to send: {'; '.join(left_out)}")
+    return Plan(prefix, tuple(copying.plan(images, prefix)), ours, client, left_out)
+
+
+def _built(
+    catalog: Catalog, chosen: Sequence[Framework], base: str | None, allow_stand_in: bool
+) -> tuple[Engine | None, tuple[str, ...], tuple[str, ...]]:  # fmt: skip
+    """(engine, images to push, why others are not)."""
+    try:
+        client = engine.any_client()
+        wanted = bases.choose(catalog, [framework.name for framework in chosen], base)
+        names = [planning.name(image, wanted[framework.name]) for framework in chosen for image in framework.images]
+        found = engine.images(client, names)
+    except Failed as error:
+        return None, (), (f"built images, for {error}",)
+    if client.podman:
+        return None, (), ("built images, which podman must push by hand: `podman push`",)
+    left_out, ours = [], []
+    for name in names:
+        if name not in found:
+            left_out.append(f"{name} is not built")
+        elif bases.is_stand_in(found[name].labels) and not allow_stand_in:
+            left_out.append(f"{name} stands on the stand-in and serves nothing real; add --allow-stand-in to send it")
+        else:
+            ours.append(name)
+    return client, tuple(ours), tuple(left_out)
+
+
+def _lines(copy: Copy) -> Iterator[str]:
+    total = sizes.text(sum(copy.blobs.values()))
+    what = f"{copy.source} -> {copy.target}  {', '.join(copy.platforms) or 'one platform'}, {total} compressed"
+    if copy.done:
+        yield f"there  {what}, {short(copy.digest)}"
+        return
+    yield f"copy   {what}, {short(copy.digest)}"
+    mounted = [digest for digest in copy.missing if digest in copy.mounted]
+    sent = len(copy.missing) - len(mounted)
+    yield (
+        f"       {sent} of {len(copy.blobs)} blobs to send, {sizes.text(copy.to_send)}; {len(copy.there)} are there, "
+        f"{len(mounted)} are in another repository there"
+    )
+
+
+def run(plan: Plan) -> None:
+    """Do it, and print what is there now with its digest. Raises Failed."""
+    for why in plan.left_out:
+        print(f"left out: {why}", file=sys.stderr)
+    with listening(sum(copy.to_send for copy in plan.copies)) as listener:
+        for copy in plan.copies:
+            copying.run([copy], listener)
+            print(f"{copy.target}@{copy.digest}", flush=True)
+    if plan.client and plan.images:
+        push.run(plan.client, plan.images, plan.prefix)
+
+
+@contextmanager
+def listening(total: int) -> Iterator[Listener]:
+    """A bar per blob on a terminal, a line per finished blob elsewhere; on stderr."""
+    if not sys.stderr.isatty():
+        yield _plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as view:
+        whole, rows = view.add_task("all", total=total), dict[str, TaskID]()
+
+        def listen(what: str, digest: str, at: int, size: int) -> None:
+            if what == "start":
+                rows[digest] = view.add_task(short(digest), total=size)
+            elif what == "mounted":
+                view.update(rows[digest], description=f"{short(digest)} mounted", completed=size)
+            else:
+                view.advance(whole, at - view.tasks[view.task_ids.index(rows[digest])].completed)
+                view.update(rows[digest], completed=at)
+
+        yield listen
+
+
+def _plain(what: str, digest: str, at: int, size: int) -> None:
+    if what == "mounted":
+        print(f"{short(digest)}: was there in another repository", file=sys.stderr, flush=True)
+    elif what == "sent" and at == size:
+        print(f"{short(digest)}: {sizes.text(size)} sent", file=sys.stderr, flush=True)

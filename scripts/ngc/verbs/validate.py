@@ -1,0 +1,36 @@
+"""validate."""
+
+from __future__ import annotations
+
+import json as jsons
+import sys
+
+from invoke.exceptions import Exit
+
+from ngc import catalog
+from ngc.verbs.common import JSON, verb
+
+
+@verb(
+    help={
+        "config": "name in configs/, or the path of a file; may be repeated (default: all in configs/)",
+        "set": "change a field first, as PATH=VALUE, such as spec.services.Frontend.replicas=2; may be repeated",
+        "context": "also ask the API server of this context of kubectl, in a strict dry run (default: no server)",
+        "namespace": "the namespace that the server is asked for (default: default)",
+        "json": JSON,
+    },
+    iterable=["config", "set"],
+)
+def validate(c, config, set, context=None, namespace="default", json=False):  # type: ignore[no-untyped-def]
+    """What is wrong with configs, or will be: every finding with file, line, field and fix; exit 1 for an error."""
+    from ngc.deploy import lint
+
+    reports = lint.check_all(catalog.read(), config, set, context, namespace)
+    if json:
+        print(jsons.dumps([lint.as_data(finding) for report in reports for finding in report.findings], indent=2))
+    else:
+        for finding in (finding for report in reports for finding in report.findings):
+            print(finding)
+    print(lint.summary(reports), file=sys.stderr)
+    if any(report.failed for report in reports):
+        raise Exit(code=1)

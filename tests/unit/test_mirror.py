@@ -1,0 +1,284 @@
+"""mirror: what a private registry holds afterwards is what was asked for, byte for byte, whatever happened on the way."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from ngc import bases, catalog, copying, mirror, reference, registry_write
+from ngc import engine as engines
+from ngc.errors import Failed, Wrong
+from ngc.registry import MANIFESTS
+
+from .fronting import Front, push, serving
+from .releasing import Made, layer, push_release, release
+from .writing import WriteFront, taking
+
+
+def quiet(*_):
+    pass
+
+
+@pytest.fixture
+def base(registry, unique):
+    """An image for two platforms with an attestation, in a registry."""
+    both = {name: release("0.7.0", name) for name in ("amd64", "arm64")}
+    push_release(registry, f"{unique}/base", ["0.7.0"], both)
+    return reference.parse(f"{registry}/{unique}/base:0.7.0")
+
+
+def get(host, path):
+    with urlopen(Request(f"http://{host}/v2/{path}", headers={"Accept": ", ".join(MANIFESTS)})) as answer:
+        return answer.read()
+
+
+def copy(image, prefix):
+    (planned,) = copying.plan([image], prefix)
+    copying.run([planned], quiet)
+    return planned
+
+
+def sent(front):
+    return front.count("PATCH")
+
+
+def test_every_platform_and_the_attestation_arrive_byte_for_byte(base, registry, unique):
+    done = copy(base, f"{registry}/{unique}/copy")
+    assert str(done.target) == f"{registry}/{unique}/copy/{unique}/base:0.7.0"
+    name = done.target.repository
+    assert get(registry, f"{name}/manifests/0.7.0") == get(registry, f"{base.repository}/manifests/0.7.0")
+    index = json.loads(get(registry, f"{name}/manifests/0.7.0"))
+    assert len(index["manifests"]) == 3
+    for entry in index["manifests"]:
+        manifest = json.loads(get(registry, f"{name}/manifests/{entry['digest']}"))
+        for blob in (manifest["config"], *manifest["layers"]):
+            assert copying.registry.digest_of(get(registry, f"{name}/blobs/{blob['digest']}")) == blob["digest"]
+    assert done.platforms == ("linux/amd64", "linux/arm64")
+
+
+def test_the_copy_is_what_build_finds_with_mirror(base, registry, unique, tree):
+    file = tree.builds / "alpha" / "Dockerfile.runtime"
+    file.write_text(file.read_text().replace("registry.invalid/test/alpha:1.0.0.post1", str(base)))
+    prefix = f"{registry}/{unique}/copy"
+    done = copy(base, prefix)
+    chosen = bases.choose(tree.read(), ["alpha"], None, None, prefix)["alpha"]
+    assert chosen.reference == str(done.target)
+    assert bases.check(chosen, None, "linux/arm64", None, {}, None).user == "dynamo"
+
+
+def test_what_is_there_is_not_sent_again(base, registry, unique):
+    with taking(WriteFront(registry)) as front:
+        copy(base, f"{front.host}/{unique}/copy")
+        assert sent(front) == 7
+        front.asked.clear()
+        assert copying.plan([base], f"{front.host}/{unique}/copy")[0].done
+        copy(base, f"{front.host}/{unique}/copy")
+    assert {method for method, _ in front.asked} == {"HEAD"}
+    assert len(front.asked) == 2
+
+
+def test_layers_that_another_image_brought_are_not_sent_again(registry, unique):
+    """The next release has its ubuntu layer in common with this one."""
+    names = []
+    for version in ("0.7.0", "1.3.0"):
+        push_release(registry, f"{unique}/base", [version], {"amd64": release(version)})
+        names.append(reference.parse(f"{registry}/{unique}/base:{version}"))
+    with taking(WriteFront(registry)) as front:
+        copy(names[0], f"{front.host}/{unique}/copy")
+        front.asked.clear()
+        planned = copy(names[1], f"{front.host}/{unique}/copy")
+    assert len(planned.missing) == sent(front) == 2  # its own layer and its config
+
+
+def test_a_blob_of_another_repository_is_mounted_not_sent(registry, unique):
+    image = Made([layer("common", 9000)])
+    names = [reference.parse(push(registry, f"{unique}/{name}", "1.0.0", image)) for name in ("one", "two")]
+    with taking(WriteFront(registry)) as front:
+        first, second = copying.plan(names, f"{front.host}/{unique}/copy")
+        assert (first.to_send, second.to_send) == (sum(first.blobs.values()), 0)
+        heard = []
+        copying.run([first], quiet)
+        before = sent(front)
+        copying.run([second], lambda what, *_: heard.append(what))
+    assert sent(front) == before
+    assert heard.count("mounted") == 2
+
+
+@pytest.fixture
+def large(registry, unique, monkeypatch):
+    """An image with a layer of 50 pieces."""
+    monkeypatch.setattr(registry_write, "PIECE", 1000)
+    return reference.parse(push(registry, f"{unique}/large", "1.0.0", Made([layer("large", 49_500)])))
+
+
+@pytest.mark.parametrize("trouble", ["before", "half", "after", "500", "503", "429"])
+@pytest.mark.parametrize("whole", [True, False], ids=["address", "path"])
+def test_an_upload_goes_on_where_it_broke(large, registry, unique, trouble, whole):
+    with taking(WriteFront(registry, whole=whole, troubles=["", "", trouble, "", trouble])) as front:
+        done = copy(large, f"{front.host}/{unique}/copy")
+    assert get(registry, f"{done.target.repository}/manifests/1.0.0") == get(
+        registry, f"{unique}/large/manifests/1.0.0"
+    )
+    biggest = max(done.blobs, key=done.blobs.get)
+    assert len(get(registry, f"{done.target.repository}/blobs/{biggest}")) == done.blobs[biggest]
+    assert sent(front) <= 60  # 50 pieces, the config, and those that were sent twice
+
+
+def test_an_upload_that_the_registry_forgot_begins_again(large, registry, unique):
+    with taking(WriteFront(registry, troubles=["", "", "", "404"])) as front:
+        done = copy(large, f"{front.host}/{unique}/copy")
+    assert front.count("POST") == len(done.blobs) + 1
+    assert copying.plan([large], f"{registry}/{unique}/copy")[0].done
+
+
+def test_a_registry_that_has_no_time_for_an_upload_is_asked_again(large, registry, unique):
+    with taking(WriteFront(registry, refused=[503, 429])) as front:
+        done = copy(large, f"{front.host}/{unique}/copy")
+    assert front.count("POST") == len(done.blobs) + 2
+
+
+def test_a_registry_that_is_gone_for_good_leaves_no_tag(large, registry, unique, monkeypatch):
+    monkeypatch.setattr(registry_write, "TRIES", 2)
+    with taking(WriteFront(registry, troubles=["", "", *["before"] * 99])) as front, pytest.raises(Failed) as failed:
+        copy(large, f"{front.host}/{unique}/copy")
+    assert str(failed.value).startswith(f"{front.host} cannot be reached")
+    with pytest.raises(HTTPError, match="404"):
+        get(registry, f"{unique}/copy/{unique}/large/manifests/1.0.0")
+
+
+def test_a_killed_run_leaves_no_tag_and_the_next_one_sends_the_rest(base, registry, unique, root):
+    with taking(WriteFront(registry, hold=threading.Event())) as front:
+        prefix = f"{front.host}/{unique}/copy"
+        code = f"from ngc import copying, reference; copying.run(copying.plan([reference.parse('{base}')], '{prefix}'), print)"
+        child = subprocess.Popen([sys.executable, "-c", code], env={"PYTHONPATH": str(root / "scripts"), "HOME": "/"})
+        assert front.held.wait(30)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        front.hold.set()
+        with pytest.raises(HTTPError, match="404"):
+            get(registry, f"{unique}/copy/{base.repository}/manifests/0.7.0")
+        front.hold = None
+        assert copying.plan([copy(base, prefix).source], prefix)[0].done
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "does not let us write .*; run `docker login"),
+        (403, "does not let us write .*; run `docker login"),
+        (405, "takes nothing for .*; check the host and path of --registry"),
+        (500, "answered 500 when .* was written; run again"),
+    ],
+)
+def test_a_registry_that_refuses_is_one_sentence(base, registry, unique, status, said, monkeypatch):
+    monkeypatch.setattr(registry_write, "TRIES", 2)
+    with taking(WriteFront(registry)) as front:
+        (planned,) = copying.plan([base], f"{front.host}/{unique}")
+        front.status = status
+        with pytest.raises(Failed, match=f"{front.host} {said}"):
+            copying.run([planned], quiet)
+
+
+def test_a_registry_that_is_not_there_is_one_sentence(base):
+    with pytest.raises(
+        Failed, match=r"127\.0\.0\.1:1 cannot be reached .*; check the network, or choose another --regi"
+    ):
+        copying.plan([base], "127.0.0.1:1/team")
+
+
+def test_a_source_that_breaks_is_read_on_from_there(large, registry, unique):
+    with serving(Front(registry, cut=20_000)) as front:
+        image = reference.parse(str(large).replace(registry, front.host))
+        done = copy(image, f"{registry}/{unique}/copy")
+    assert get(registry, f"{done.target.repository}/manifests/1.0.0") == get(
+        registry, f"{unique}/large/manifests/1.0.0"
+    )
+
+
+def test_an_image_named_by_tag_and_digest_keeps_both(base, registry, unique):
+    digest = copying.plan([base], f"{registry}/x")[0].digest
+    done = copy(reference.parse(f"{base}@{digest}"), f"{registry}/{unique}/copy")
+    assert (str(done.target), done.digest) == (f"{registry}/{unique}/copy/{unique}/base:0.7.0@{digest}", digest)
+    assert copying.plan([base], f"{registry}/{unique}/copy")[0].done
+
+
+def make(base, prefix, **more):
+    options = {"frameworks": ["vllm"], "allow_stand_in": False, **more}
+    return mirror.make(catalog.read(), options["frameworks"], base, prefix, options["allow_stand_in"])
+
+
+def test_the_plan_says_what_would_be_sent_and_sends_nothing(base, registry, unique, monkeypatch):
+    monkeypatch.setattr(engines, "clients", list)
+    with taking(WriteFront(registry)) as front:
+        text = make(str(base), f"{front.host}/{unique}").text
+        target = f"{front.host}/{unique}/{unique}/base:0.7.0"
+        assert f"copy   {base} -> {target}  linux/amd64, linux/arm64, 10 kB compressed, sha256:" in text
+        assert "7 of 7 blobs to send, 10 kB; 0 are there" in text
+        assert "# left out: built images, for there is no docker and no podman on PATH" in text
+        assert {method for method, _ in front.asked} == {"HEAD"}
+
+
+def test_what_is_there_now_is_printed_with_its_digest(base, registry, unique, monkeypatch, capsys):
+    monkeypatch.setattr(engines, "clients", list)
+    mirror.run(plan := make(str(base), f"{registry}/{unique}"))
+    said = capsys.readouterr()
+    assert said.out == f"{registry}/{unique}/{unique}/base:0.7.0@{plan.copies[0].digest}\n"
+    assert said.err.count(" sent\n") == 7
+
+
+def test_without_a_registry_or_for_a_broken_tag_nothing_begins(registry):
+    with pytest.raises(Wrong, match="mirror needs to know where; add --registry"):
+        make(None, None)
+    with pytest.raises(Wrong, match="--registry is 'https://x'"):
+        make(None, "https://x")
+    with pytest.raises(Wrong, match=r"vllm-runtime:0\.8\.1-cuda13 is known to be broken: the container does not start"):
+        make("nvcr.io/nvidia/ai-dynamo/vllm-runtime:0.8.1-cuda13", registry)
+
+
+@pytest.fixture
+def built(builder, registry, unique):
+    """A base in a registry, and runtime and dev on it in the engine."""
+    builder.build()
+    base, tag = f"{registry}/{unique}/base:1.0.0-{unique}", f"1.0.0-{unique}"
+    names = {builder.tree.base: base}
+    names |= {f"dynamo-alpha-{t}:{unique}": f"dynamo-alpha-{t}:{tag}" for t in ("runtime", "dev")}
+    for old, new in names.items():
+        engines.ask(builder.engine, "tag", old, new)
+    engines.ask(builder.engine, "push", base)
+    ours = [f"dynamo-alpha-{t}:{tag}" for t in ("runtime", "dev")]
+    yield builder, base, ours
+    for name in (base, *ours, *(f"{registry}/{unique}/{name}" for name in ours)):
+        engines.ask(builder.engine, "image", "rm", name, fails=False)
+
+
+@pytest.mark.engine
+def test_what_is_built_on_the_base_goes_with_it(built, registry, unique, capsys):
+    builder, base, ours = built
+    plan = mirror.make(builder.tree.read(), ["alpha"], base, f"{registry}/{unique}", False)
+    assert list(plan.images) == ours
+    assert f"push {registry}/{unique}/{ours[1]}" in plan.text
+    mirror.run(plan)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("@")[0] for line in lines] == [
+        f"{registry}/{unique}/{unique}/base:1.0.0-{unique}",
+        *(f"{registry}/{unique}/{name}" for name in ours),
+    ]
+    assert all("@sha256:" in line for line in lines)
+
+
+@pytest.mark.engine
+def test_what_stands_on_the_stand_in_stays_here_unless_told(built, layer_of_one_file, registry, unique):
+    builder, base, ours = built
+    builder.import_base(layer_of_one_file, "LABEL ngc-dynamo.stand-in=true")
+    builder.build("runtime")
+    engines.ask(builder.engine, "tag", f"dynamo-alpha-runtime:{unique}", ours[0])
+    plan = mirror.make(builder.tree.read(), ["alpha"], base, f"{registry}/{unique}", False)
+    assert list(plan.images) == ours[1:]
+    assert f"# left out: {ours[0]} stands on the stand-in and serves nothing real; add --allow-stand-in" in plan.text
+    told = mirror.make(builder.tree.read(), ["alpha"], base, f"{registry}/{unique}", True)
+    assert list(told.images) == ours
