@@ -7,7 +7,18 @@ from invoke.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
-from ngc.verbs import compare, extract, images, machine, releases, serve, show, testing, validate  # the path above makes it importable
+from ngc.verbs import (
+    compare,
+    extract,
+    images,
+    machine,
+    releases,
+    render,
+    serve,
+    show,
+    testing,
+    validate,
+)  # the path above makes it importable
 
 namespace = Collection()
 for verb, name in (
@@ -28,6 +39,7 @@ for verb, name in (
     (releases.mirror, "mirror"),
     (images.shell, "shell"),
     (validate.validate, "validate"),
+    (render.render, "render"),
     (serve.up, "up"),
     (serve.down, "down"),
     (serve.status, "status"),

@@ -137,6 +137,8 @@ def _changes(
         at += [moved.oldest] if moved.oldest else []
     changes = [Change(path, text, made.text, made.done) for path, text, made in found if made.text != text]
     look = [f"{path.relative_to(root)}: {line}" for path, _, made in found for line in made.look]
+    if any(change.path.name == "image.yaml" for change in changes):
+        look.append("README.md and docs/: `nox -s tables` writes the tables anew that come from image.yaml")
     return changes, look, min(at, default=None)
 
 

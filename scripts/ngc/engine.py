@@ -164,6 +164,8 @@ def _says_missing(line: str) -> bool:
 def _named(name: str, found: Sequence[Found], engine: Engine) -> Found | None:
     full = name if re.search(r":[^/]+$", name) or "@" in name or name.startswith("sha256:") else f"{name}:latest"
     wanted = {full, engine.local(full), f"docker.io/{full}", f"docker.io/library/{full}"}
+    if "@" in name:  # engines list a digest without the tag that may stand before it
+        wanted.add(re.sub(r":[^/:@]+@", "@", name))
     for image in found:
         if wanted & {*image.tags, *image.digests} or image.id == name or f"sha256:{image.id}" == name:
             return image

@@ -1,4 +1,4 @@
-"""The two ways to fail; each text is one sentence with the fix, printed once by the verb."""
+"""The ways to fail; each text is one sentence with the fix, printed once by the verb."""
 
 
 class Wrong(Exception):
@@ -11,3 +11,9 @@ class Failed(Exception):
     """The asking was right and the work failed: exit code 1."""
 
     code = 1
+
+
+class Interrupted(Failed):
+    """The user ended it; the text says what was and what was not changed."""
+
+    code = 130

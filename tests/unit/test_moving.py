@@ -69,7 +69,7 @@ def test_a_variable_that_is_gone_is_taken_out_of_its_list():
     moved, text = move(worker("args: [x]"))
     assert '      envs: [{name: A, value: "1"}]  # kept\n' in text
     assert (
-        "0.7.0: without the variable DYN_SYSTEM_ENABLED, for DYN_SYSTEM_PORT alone switches the status server (W)"
+        "0.7.0: without the variable DYN_SYSTEM_ENABLED: DYN_SYSTEM_PORT alone switches the status server (W)"
         in moved.done
     )
 

@@ -69,6 +69,7 @@ def test_what_is_newer_is_moved_to_rebuilt_tested_and_reported(workflows):
         ".venv/bin/invoke outdated --json",
         ".venv/bin/invoke outdated --framework=$FRAMEWORK",
         ".venv/bin/invoke bump --framework=$FRAMEWORK --to=$TO",
+        ".venv/bin/nox -s tables",
         "scripts/build-all.sh --framework=$FRAMEWORK",
         ".venv/bin/invoke test --framework=$FRAMEWORK --report=reports/contract.xml --report=reports/contract.json",
     ]

@@ -29,6 +29,17 @@ class Answer:
         return next(iter(self.text.split()), "")
 
 
+def alive(url: str) -> bool:
+    """True if something answers HTTP there, whatever it says."""
+    import urllib3
+
+    try:
+        _pool().request("GET", f"{url}/live", timeout=SHORT)
+    except urllib3.exceptions.HTTPError:
+        return False
+    return True
+
+
 def registered(url: str, namespace: str | None = None) -> Counter[str] | None:
     """How many workers the frontend knows of each component.endpoint; None if it does not answer."""
     data = _get(f"{url}/health")

@@ -49,12 +49,14 @@ class _Work:
 
     source: Text
     known: Releases
-    done: dict[str, list[str]] = field(default_factory=dict)  # what was done: the parts it was done to
+    done: dict[tuple[int, str], list[str]] = field(
+        default_factory=dict
+    )  # (order, what was done): the parts it was done to
     look: list[str] = field(default_factory=list)
     dropped: set[int] = field(default_factory=set)
 
-    def did(self, what: str, part: _Part) -> None:
-        self.done.setdefault(what, []).append(part.name)
+    def did(self, order: int, what: str, part: _Part) -> None:
+        self.done.setdefault((order, what), []).append(part.name)
 
 
 def move(path: Path, text: str, known: Releases, old: Sequence[str], new: Reference, to: Tag) -> Moved:
@@ -80,7 +82,7 @@ def move(path: Path, text: str, known: Releases, old: Sequence[str], new: Refere
             at.append(now.version)
             _move_part(work, part, title(new), now.version, to.version)
             _move_image(work, part, image, old, new, to)
-    done = tuple(f"{what} ({', '.join(dict.fromkeys(parts))})" for what, parts in work.done.items())
+    done = tuple(f"{what} ({', '.join(dict.fromkeys(parts))})" for (_, what), parts in sorted(work.done.items()))
     return Moved(work.source.result(), done, tuple(work.look), min(at, default=None))
 
 
@@ -117,12 +119,12 @@ def _of(part: _Part, repositories: Sequence[str]) -> Reference | None:
 def _move_part(work: _Work, part: _Part, image: str, now: Version, to: Version) -> None:
     from packaging.version import Version
 
-    for entry in work.known.moves:
+    for number, entry in enumerate(work.known.moves):
         if not now < Version(entry["at"]) <= to or image not in entry.get("of", (image,)):
             continue
         done = _apply(work, part, entry)
         if done:
-            work.did(f"{entry['at']}: {done}, for {entry['why']}", part)
+            work.did(number, f"{entry['at']}: {done}: {entry['why']}", part)
     for line in part.lines:
         line.write(work.source)
 
@@ -189,7 +191,7 @@ def _instead(entry: Mapping[str, Any]) -> str:
 
 
 def _role(work: _Work, part: _Part, entry: Mapping[str, Any]) -> str | None:
-    if part.role != entry["role"] or not any(line.words for line in part.lines):
+    if part.role not in entry["role"] or not any(line.words for line in part.lines):
         return None
     new = [str(word) for word in entry["words"]]
     if any(words.has(line, new[0]) or words.mentions(line, new[0]) for line in part.lines):
@@ -209,4 +211,4 @@ def _move_image(work: _Work, part: _Part, image: Reference, old: Sequence[str], 
     changed = str(Reference(image.registry, repository, to.name, None))
     if changed != str(image) and not (image.tag == to.name and image.repository == repository):
         work.source.replace(get(part.container, "image"), changed)
-        work.did(f"image {changed}", part)
+        work.did(len(work.known.moves), f"image {changed}", part)

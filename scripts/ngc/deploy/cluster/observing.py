@@ -1,0 +1,163 @@
+"""One look at a deployed graph: the DynamoGraphDeployment, its components, Deployments and pods. Each of them alone has lied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ngc.deploy import names
+from ngc.deploy.cluster import kubectl
+from ngc.deploy.cluster.kubectl import Cluster
+from ngc.deploy.cluster.revisions import Part, Revision
+
+DGD = "dynamographdeployments.nvidia.com"
+DCD = "dynamocomponentdeployments.nvidia.com"
+# A container that waits for one of these does not heal by waiting.
+STUCK = (
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
+    "CreateContainerError", "RunContainerError",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of the graph. `reason` is why its container waits, "" if it does not; `age` in seconds."""
+
+    name: str
+    component: str
+    ready: bool
+    going: bool  # being deleted
+    reason: str
+    message: str
+    restarts: int
+    unschedulable: str
+    age: float
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a component is. `waits` says what is missing, "" when it is as the revision says."""
+
+    part: Part
+    ready: int
+    wanted: int
+    waits: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look. `graph` says what the DynamoGraphDeployment lacks, "" if nothing; `complaints` are of its components, by name."""
+
+    graph: str
+    states: tuple[State, ...]
+    pods: tuple[Pod, ...]
+    complaints: Mapping[str, str]
+
+    @property
+    def settled(self) -> bool:
+        return not self.graph and all(not state.waits for state in self.states)
+
+
+def look(cluster: Cluster, revision: Revision) -> Look:
+    """Two calls of kubectl, three for a DynamoGraphDeployment. Raises Failed, Unreachable."""
+    own = revision.to == "dgd"
+    kinds = f"deployments.apps,pods{f',{DCD}' if own else ''}"
+    every = kubectl.get(cluster, kinds, "--selector", f"{names.GRAPH_LABEL}={revision.graph}")
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for entry in every:
+        by_kind.setdefault(entry["kind"], []).append(entry)
+    deployments = {entry["metadata"]["name"]: entry for entry in by_kind.get("Deployment", [])}
+    pods = tuple(map(_pod, by_kind.get("Pod", [])))
+    states = tuple(_state(part, deployments.get(part.deployment), pods, own) for part in revision.parts)
+    graph = _graph(kubectl.get(cluster, f"{DGD}/{revision.graph}")) if own else ""
+    complaints = {
+        entry["metadata"]["name"]: text
+        for entry in by_kind.get("DynamoComponentDeployment", [])
+        if (text := _complaint(entry))
+    }
+    return Look(graph, states, pods, complaints)
+
+
+def _graph(found: Sequence[Mapping[str, Any]]) -> str:
+    """What the DynamoGraphDeployment's own status lacks. It says successful all through an update, so it never suffices."""
+    if not found:
+        return "the DynamoGraphDeployment is not there"
+    status = found[0].get("status") or {}
+    if not status:
+        return "the operator has not said anything yet; is it watching this namespace?"
+    seen, wanted = status.get("observedGeneration"), found[0]["metadata"].get("generation", 0)
+    if seen is not None and seen < wanted:
+        return "the operator has not seen the change yet"
+    ready = condition(status, "Ready")
+    if status.get("state") == "successful" and ready.get("status") == "True":
+        return ""
+    return f"{status.get('state') or 'no state'}: {ready.get('message') or ready.get('reason') or 'not Ready'}"
+
+
+def _state(part: Part, deployment: Mapping[str, Any] | None, pods: Sequence[Pod], own: bool) -> State:
+    if deployment is None:
+        # With Grove there are no Deployments; pods carry the same labels.
+        ready = sum(pod.ready and not pod.going for pod in pods if pod.component == part.key)
+        wanted = part.replicas if part.replicas is not None else 1
+        grove = own and any(pod.component == part.key for pod in pods)
+        missing = f"{ready} of {wanted} pods ready" if grove else "no Deployment yet"
+        return State(part, ready, wanted, "" if grove and ready >= wanted else missing)
+    spec, status = deployment["spec"], deployment.get("status") or {}
+    wanted = spec.get("replicas", 1)
+    ready = status.get("readyReplicas", 0)
+    return State(part, ready, wanted, _lacks(part, deployment, wanted, status))
+
+
+def _lacks(part: Part, deployment: Mapping[str, Any], wanted: int, status: Mapping[str, Any]) -> str:
+    container: Mapping[str, Any] = next((c for c in deployment["spec"]["template"]["spec"]["containers"] if c["name"] == "main"), {})
+    if part.image is not None and container.get("image") != part.image:
+        return f"still has the image {container.get('image')}"
+    if (
+        (part.command
+        and tuple(container.get("command") or ()) != part.command)
+        or (part.args
+        and tuple(container.get("args") or ()) != part.args)
+    ):
+        return "still has the old command line"
+    if part.replicas is not None and wanted != part.replicas:
+        return f"has {wanted} replicas, not {part.replicas}"
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return "the change is not seen yet"
+    counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    if counts != [wanted] * 3 or status.get("unavailableReplicas", 0):
+        return f"{status.get('updatedReplicas', 0)} of {wanted} new, {status.get('availableReplicas', 0)} available"
+    return ""
+
+
+def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """A condition of a status, {} without it."""
+    return next((c for c in status.get("conditions") or [] if c.get("type") == kind), {})
+
+
+def _complaint(component: Mapping[str, Any]) -> str:
+    """An error that only a DynamoComponentDeployment's condition tells."""
+    available = condition(component.get("status") or {}, "Available")
+    text = str(available.get("message") or "")
+    words = ("error", "fail", "invalid", "mismatch", "not found", "forbidden")
+    return text if available.get("status") == "False" and any(word in text.lower() for word in words) else ""
+
+
+def _pod(entry: Mapping[str, Any]) -> Pod:
+    status, metadata = entry.get("status") or {}, entry["metadata"]
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    waiting: Mapping[str, Any] = next((c["state"]["waiting"] for c in containers if "waiting" in (c.get("state") or {})), {})
+    scheduled = condition(status, "PodScheduled")
+    created = datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00"))
+    return Pod(
+        name=metadata["name"],
+        component=(metadata.get("labels") or {}).get(names.COMPONENT_LABEL, ""),
+        ready=condition(status, "Ready").get("status") == "True",
+        going="deletionTimestamp" in metadata,
+        reason=waiting.get("reason", ""),
+        message=waiting.get("message", ""),
+        restarts=max((c.get("restartCount", 0) for c in containers), default=0),
+        unschedulable=str(scheduled.get("message", "")) if scheduled.get("reason") == "Unschedulable" else "",
+        age=(datetime.now(timezone.utc) - created).total_seconds(),
+    )

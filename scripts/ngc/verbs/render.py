@@ -1,0 +1,51 @@
+"""render."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ngc import catalog
+from ngc.verbs.common import BASE, JSON, one_of, verb
+from ngc.verbs.serve import CONFIG, IMAGE, SET
+
+REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: the image's bare name)"
+
+
+@verb(
+    help={
+        "config": CONFIG,
+        "to": "dgd, kubernetes or compose (default: dgd)",
+        "image": IMAGE,
+        "base": BASE,
+        "registry": REGISTRY,
+        "set": SET,
+        "namespace": "written into every object (default: none, so that kubectl's -n decides)",
+        "metrics": "with --to=kubernetes: annotations or podmonitor, so that Prometheus finds the pods (default: neither)",
+        "out": "folder to write into instead of printing; a Compose file may need files beside it",
+        "json": JSON,
+    },
+    iterable=["set"],
+)
+def render(  # type: ignore[no-untyped-def]
+    c, set, config=None, to="dgd", image=None, base=None, registry=None, namespace=None, metrics=None, out=None, json=False
+):  # fmt: skip
+    """What a config becomes: a DynamoGraphDeployment, plain Kubernetes objects, or a Compose file."""
+    from json import dumps
+
+    from ngc.deploy import compose, kubernetes, prepare
+    from ngc.deploy import render as renders
+
+    to = one_of("--to", to, renders.TARGETS)
+    if metrics is not None:
+        one_of("--metrics", metrics, kubernetes.METRICS)
+    prepared = prepare.prepare(catalog.read(), config, set, base, image, registry)
+    objects = renders.render(prepared, to, namespace, metrics)
+    if out is not None:
+        print(*renders.write(prepared, objects, to, Path(out)), sep="\n")
+        return
+
+    as_json = objects[0] if to == renders.COMPOSE else {"apiVersion": "v1", "kind": "List", "items": objects}
+    print(dumps(as_json, indent=2) if json else renders.dump(objects).rstrip("\n"))
+    if to == renders.COMPOSE and (files := compose.files(prepared.graph)):
+        print(f"this file needs {', '.join(files)} beside it; --out=FOLDER writes them all", file=sys.stderr)
