@@ -5,6 +5,7 @@ unit               the code behind the verbs, on trees in temporary folders and 
 test_<framework>   contract tests of the built images of a framework (never builds); -- --base=stand-in
 mutants            break each image in one fact, and see that its contract test fails (on the stand-in); -- --sample, -k NAME
 tables             write the tables in README and docs anew
+golden             write tests/golden anew: what each of configs/ becomes; -- --check compares
 lock               make requirements.lock anew from pyproject.toml
 bench              the measured comparisons; -- NAME for one of tests/bench (docs/ keeps results)
 faults             builds that are killed, daemons that die, disks that fill (root; docs/BUILD.md keeps results)
@@ -124,6 +125,13 @@ def tables(session: nox.Session) -> None:
     """Write the tables in README and docs anew from the tree."""
     prepare(session)
     session.run("python", *TABLES, env={"PYTHONPATH": "scripts"})
+
+
+@nox.session(venv_backend=BACKEND, default=False)
+def golden(session: nox.Session) -> None:
+    """Write tests/golden anew: what each config becomes on each target."""
+    prepare(session)
+    session.run("python", "tests/golden/make.py", *session.posargs)
 
 
 @nox.session(venv_backend=BACKEND, default=False)

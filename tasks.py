@@ -7,7 +7,8 @@ from invoke.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
-from ngc.verbs import (
+from ngc.verbs import (  # the path above makes it importable
+    cluster,
     compare,
     extract,
     images,
@@ -18,7 +19,7 @@ from ngc.verbs import (
     show,
     testing,
     validate,
-)  # the path above makes it importable
+)
 
 namespace = Collection()
 for verb, name in (
@@ -42,6 +43,10 @@ for verb, name in (
     (render.render, "render"),
     (serve.up, "up"),
     (serve.down, "down"),
+    (cluster.deploy, "deploy"),
+    (cluster.diff, "diff"),
+    (cluster.rollback, "rollback"),
+    (cluster.undeploy, "undeploy"),
     (serve.status, "status"),
     (serve.logs, "logs"),
     (serve.smoke, "smoke"),

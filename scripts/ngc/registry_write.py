@@ -120,19 +120,9 @@ class Upload:
         while at < end:
             if self._stop.is_set():
                 raise Stopped
-            headers = {"Content-Type": _BYTES, "Content-Range": f"{at}-{end - 1}"}
-            try:
-                answer = self._target.ask(self._place, headers, method="PATCH", body=piece[at - start :])
-                if answer.status in (201, 202, 204):
-                    self._moved(answer)
-                    return
-                if answer.status in (404, 410, 416):
-                    raise _Lost
-                if answer.status not in _TRANSIENT:
-                    raise refusal(self._target, answer.status)
-                why = refusal(self._target, answer.status)
-            except Failed as error:
-                why = error
+            why = self._patch(at, end, piece[at - start :])
+            if why is None:
+                return
             failures += 1
             if failures >= TRIES:
                 raise why
@@ -142,6 +132,22 @@ class Upload:
             if not start <= now <= end:
                 raise _Lost
             failures, at = (0 if now > at else failures), now
+
+    def _patch(self, at: int, end: int, data: bytes) -> Wrong | Failed | None:
+        """Send bytes once: None if the registry took them, else what to say if it never does. Raises what no second try mends."""
+        headers = {"Content-Type": _BYTES, "Content-Range": f"{at}-{end - 1}"}
+        try:
+            answer = self._target.ask(self._place, headers, method="PATCH", body=data)
+        except Failed as error:
+            return error
+        if answer.status in (201, 202, 204):
+            self._moved(answer)
+            return None
+        if answer.status in (404, 410, 416):
+            raise _Lost
+        if answer.status not in _TRANSIENT:
+            raise refusal(self._target, answer.status)
+        return refusal(self._target, answer.status)
 
     def _progress(self, otherwise: int) -> int:
         """How many bytes the registry has; the same as before if it cannot say now."""

@@ -8,6 +8,7 @@ from invoke.exceptions import Exit
 from ruamel.yaml import YAML
 
 from ngc import bump, catalog
+from ngc import engine as engines
 from ngc.errors import Failed, Wrong
 from ngc.reference import parse
 from ngc.verbs.releases import bump as verb
@@ -138,6 +139,19 @@ def test_a_pin_is_tag_and_digest_on_one_line(checkout):
     assert checkout.read().framework("vllm").known(image) is not None
     checkout.bump("vllm", "1.3.0")
     assert "vllm-runtime:1.3.0\n" in checkout.text("ngc-builds/vllm/Dockerfile.runtime")  # a digest is of one tag
+
+
+@pytest.mark.engine
+def test_a_pinned_base_is_found_in_the_engine_once_it_is_pulled(checkout, engine):
+    """Engines list such an image by its digest, without the tag."""
+    digest = checkout.plan("vllm", "0.7.0", pin=True).image.digest
+    name = f"{checkout.mirror}/nvidia/ai-dynamo/vllm-runtime:0.7.0@{digest}"
+    try:
+        engines.ask(engine, "pull", name)
+        assert list(engines.images(engine, [name])) == [name]
+        assert engines.images(engine, [name.replace("0.7.0", "0.7.1")]).keys() != set()  # the digest is what counts
+    finally:
+        engines.ask(engine, "image", "rm", name.replace(":0.7.0@", "@"), fails=False)
 
 
 def test_a_frozen_repository_is_left_for_its_successor(checkout):

@@ -15,7 +15,7 @@ from ngc import engine as engines
 from ngc.errors import Failed, Wrong
 from ngc.registry import MANIFESTS
 
-from .fronting import Front, push, serving
+from .fronting import push
 from .releasing import Made, layer, push_release, release
 from .writing import WriteFront, taking
 
@@ -109,48 +109,6 @@ def test_a_blob_of_another_repository_is_mounted_not_sent(registry, unique):
     assert heard.count("mounted") == 2
 
 
-@pytest.fixture
-def large(registry, unique, monkeypatch):
-    """An image with a layer of 50 pieces."""
-    monkeypatch.setattr(registry_write, "PIECE", 1000)
-    return reference.parse(push(registry, f"{unique}/large", "1.0.0", Made([layer("large", 49_500)])))
-
-
-@pytest.mark.parametrize("trouble", ["before", "half", "after", "500", "503", "429"])
-@pytest.mark.parametrize("whole", [True, False], ids=["address", "path"])
-def test_an_upload_goes_on_where_it_broke(large, registry, unique, trouble, whole):
-    with taking(WriteFront(registry, whole=whole, troubles=["", "", trouble, "", trouble])) as front:
-        done = copy(large, f"{front.host}/{unique}/copy")
-    assert get(registry, f"{done.target.repository}/manifests/1.0.0") == get(
-        registry, f"{unique}/large/manifests/1.0.0"
-    )
-    biggest = max(done.blobs, key=done.blobs.get)
-    assert len(get(registry, f"{done.target.repository}/blobs/{biggest}")) == done.blobs[biggest]
-    assert sent(front) <= 60  # 50 pieces, the config, and those that were sent twice
-
-
-def test_an_upload_that_the_registry_forgot_begins_again(large, registry, unique):
-    with taking(WriteFront(registry, troubles=["", "", "", "404"])) as front:
-        done = copy(large, f"{front.host}/{unique}/copy")
-    assert front.count("POST") == len(done.blobs) + 1
-    assert copying.plan([large], f"{registry}/{unique}/copy")[0].done
-
-
-def test_a_registry_that_has_no_time_for_an_upload_is_asked_again(large, registry, unique):
-    with taking(WriteFront(registry, refused=[503, 429])) as front:
-        done = copy(large, f"{front.host}/{unique}/copy")
-    assert front.count("POST") == len(done.blobs) + 2
-
-
-def test_a_registry_that_is_gone_for_good_leaves_no_tag(large, registry, unique, monkeypatch):
-    monkeypatch.setattr(registry_write, "TRIES", 2)
-    with taking(WriteFront(registry, troubles=["", "", *["before"] * 99])) as front, pytest.raises(Failed) as failed:
-        copy(large, f"{front.host}/{unique}/copy")
-    assert str(failed.value).startswith(f"{front.host} cannot be reached")
-    with pytest.raises(HTTPError, match="404"):
-        get(registry, f"{unique}/copy/{unique}/large/manifests/1.0.0")
-
-
 def test_a_killed_run_leaves_no_tag_and_the_next_one_sends_the_rest(base, registry, unique, root):
     with taking(WriteFront(registry, hold=threading.Event())) as front:
         prefix = f"{front.host}/{unique}/copy"
@@ -191,15 +149,6 @@ def test_a_registry_that_is_not_there_is_one_sentence(base):
         copying.plan([base], "127.0.0.1:1/team")
 
 
-def test_a_source_that_breaks_is_read_on_from_there(large, registry, unique):
-    with serving(Front(registry, cut=20_000)) as front:
-        image = reference.parse(str(large).replace(registry, front.host))
-        done = copy(image, f"{registry}/{unique}/copy")
-    assert get(registry, f"{done.target.repository}/manifests/1.0.0") == get(
-        registry, f"{unique}/large/manifests/1.0.0"
-    )
-
-
 def test_an_image_named_by_tag_and_digest_keeps_both(base, registry, unique):
     digest = copying.plan([base], f"{registry}/x")[0].digest
     done = copy(reference.parse(f"{base}@{digest}"), f"{registry}/{unique}/copy")
@@ -229,6 +178,19 @@ def test_what_is_there_now_is_printed_with_its_digest(base, registry, unique, mo
     said = capsys.readouterr()
     assert said.out == f"{registry}/{unique}/{unique}/base:0.7.0@{plan.copies[0].digest}\n"
     assert said.err.count(" sent\n") == 7
+
+
+def test_on_a_terminal_each_blob_has_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with mirror.listening(300) as listener:
+        for words in (("start", "sha256:aa", 0, 100), ("sent", "sha256:aa", 60, 100), ("sent", "sha256:aa", 100, 100)):
+            listener(*words)
+        listener("start", "sha256:bb", 0, 200)
+        listener("sent", "sha256:bb", 200, 200)
+        listener("mounted", "sha256:bb", 200, 200)
+    last = capsys.readouterr().err
+    assert "300/300 bytes" in last
+    assert "sha256:bb mounted" in last
 
 
 def test_without_a_registry_or_for_a_broken_tag_nothing_begins(registry):

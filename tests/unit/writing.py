@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass
@@ -27,6 +28,10 @@ class WriteFront:
     hold: threading.Event | None = None  # a PATCH waits for it, unanswered
     held: threading.Event = field(default_factory=threading.Event)
     whole: bool = True  # Location is a whole address, not a path
+    remembers: bool = (
+        False  # says where an upload is after a lost answer, as the specification has it and docker-registry has not
+    )
+    places: dict[str, str] = field(default_factory=dict)  # where uploads really go on, by path
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     def count(self, method: str, part: str = "") -> int:
@@ -79,13 +84,18 @@ class _Handler(BaseHTTPRequestHandler):
         if start := self.headers.get("Content-Range"):
             begin = int(start.partition("-")[0])
             headers["Content-Range"] = f"{begin}-{begin + len(body) - 1}"
-        line.request(method, self.path, body, headers)
+        path = (
+            self.front.places.get(self.path.partition("?")[0], self.path) if method in ("GET", "PATCH") else self.path
+        )
+        line.request(method, path, body, headers)
         with line.getresponse() as answer:
             data = answer.read()
             kept = {
                 key: value for key, value in answer.getheaders() if key.lower() not in ("content-length", "connection")
             }
             if place := kept.get("Location"):
+                if self.front.remembers:
+                    self.front.places[urlsplit(place).path] = place.replace(f"http://{self.front.registry}", "")
                 to = f"http://{self.front.host}" if self.front.whole else ""
                 kept["Location"] = place.replace(f"http://{self.front.registry}", to)
             return answer.status, kept, data

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from ngc.deploy import names
-from ngc.deploy.graph import FRONTEND, FRONTEND_COMMAND, Graph, Service
+from ngc.deploy import kubernetes, names, podspec
+from ngc.deploy.graph import FRONTEND, Graph, Service
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Wrong
 
@@ -43,8 +43,8 @@ def replicas(graph: Graph) -> Iterator[tuple[str, Service, int]]:
 def document(prepared: Prepared, host: Host | None = None) -> dict[str, Any]:
     """The Compose file. Raises Wrong for what one machine cannot do, and for GPUs that it does not have."""
     graph, host = prepared.graph, host or Host(ulimits={"memlock": -1, "stack": 67108864})
-    for service in graph.services:
-        _refuse(graph, service)
+    for text in _refusals(graph):
+        raise Wrong(text)
     image = next(service.image for service in (graph.frontend, *graph.services) if service is not None)
     services = {ETCD: _etcd(image), NATS: _nats(image)}
     shares = _gpus(graph, host)
@@ -64,20 +64,32 @@ def files(graph: Graph) -> dict[str, str]:
     }
 
 
-def _refuse(graph: Graph, service: Service) -> None:
+def _refusals(graph: Graph) -> Iterator[str]:
+    """What one machine cannot do, with the place and what to do instead."""
+    instead = "deploy it to a cluster, or take it out with --set"
+    for keys, name in kubernetes.operators_own(graph):
+        yield f"{kubernetes.place(graph, *keys)}: {name} is for Kubernetes; {instead}"
+    for service in graph.services:
+        for field, why in _not_compose(service):
+            yield f"{kubernetes.place(graph, 'spec', 'services', service.key, *field)}: {service.key} {why}; {instead}"
+
+
+def _not_compose(service: Service) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(field, what a service is or wants) of each thing that Compose has not."""
     spec, pod = service.spec, service.spec.get("extraPodSpec") or {}
-    place = f"{graph.path}:{graph.line('spec', 'services', service.key)}: {service.key}"
-    reasons = {
-        "runs on several nodes, and Compose is one machine": service.nodes > 1,
-        "is a planner, which asks Kubernetes to scale": service.type == "planner",
-        "wants autoscaling, which Compose does not do": (spec.get("autoscaling") or {}).get("enabled"),
-        "wants an ingress, and Compose publishes a port": (spec.get("ingress") or {}).get("enabled"),
-        "asks for Grove, which is Kubernetes' own": (spec.get("annotations") or {}).get("nvidia.com/enable-grove") == "true",
-        "has more containers than one, and each would need a network of the pod": pod.get("containers") or pod.get("initContainers"),
-    }  # fmt: skip
-    for reason, holds in reasons.items():
-        if holds:
-            raise Wrong(f"{place} {reason}; deploy it to a cluster, or take it out with --set")
+    if service.nodes > 1:
+        yield ("multinode",), f"runs on {service.nodes} nodes, and Compose is one machine"
+    if service.type == "planner":
+        yield ("componentType",), "is a planner, which asks Kubernetes to scale"
+    if (spec.get("autoscaling") or {}).get("enabled"):
+        yield ("autoscaling",), "wants autoscaling, which Compose does not do"
+    if (spec.get("ingress") or {}).get("enabled"):
+        yield ("ingress",), "wants an ingress, and Compose publishes a port"
+    for field in ("containers", "initContainers"):
+        if pod.get(field):
+            yield ("extraPodSpec", field), "has more containers than one, and each would need a network of the pod"
+    if service.main.get("envFrom"):
+        yield ("extraPodSpec", "mainContainer", "envFrom"), "takes variables from an object of Kubernetes (envFrom)"
 
 
 def _etcd(image: str | None) -> dict[str, Any]:
@@ -103,7 +115,7 @@ def _platform(image: str | None, command: list[str], check: str) -> dict[str, An
 
 
 def _process(graph: Graph, service: Service, number: int, gpus: Sequence[int], host: Host) -> dict[str, Any]:
-    entrypoint, command = _command(service)
+    entrypoint, command = podspec.command(service)
     made: dict[str, Any] = {
         "image": service.image,
         "entrypoint": [_literal(word) for word in entrypoint],
@@ -124,15 +136,6 @@ def _process(graph: Graph, service: Service, number: int, gpus: Sequence[int], h
         "healthcheck": _healthcheck(service),
     }
     return {key: value for key, value in made.items() if value is not None}
-
-
-def _command(service: Service) -> tuple[Sequence[str], Sequence[str]]:
-    """(entrypoint, command), with the operator's own where the config has none; Kubernetes' command replaces the image's entrypoint."""
-    if service.command:
-        return service.command, service.args
-    if service.type == FRONTEND and not service.args:
-        return FRONTEND_COMMAND, ()
-    return ("/bin/sh", "-c"), [" ".join(service.args)]
 
 
 def _environment(graph: Graph, service: Service, host: Host) -> dict[str, str | None]:

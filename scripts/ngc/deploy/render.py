@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,25 @@ from ngc.errors import Wrong
 DGD, KUBERNETES, COMPOSE = "dgd", "kubernetes", "compose"
 TARGETS = (DGD, KUBERNETES, COMPOSE)
 FIRST = ("apiVersion", "kind", "metadata", "spec")  # keys in the order that people read them
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NO_NAMESPACE = ("Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CustomResourceDefinition")
+# Kubernetes reads YAML 1.1, where these words and whatever looks like a number or a time are no texts.
+_NO_TEXT = re.compile(r"[-+]?\.?\d[\da-fxo_.:+\-tz ]*|[-+]?\.(inf|nan)|y|n|yes|no|on|off|true|false|null|~|=|<<|", re.IGNORECASE)
 
 
 def render(
     prepared: Prepared, to: str, namespace: str | None = None, metrics: str | None = None
 ) -> list[dict[str, Any]]:
     """The objects of a graph. `namespace`: written into each. Raises Wrong for what a target cannot express."""
+    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+        raise Wrong(f"--namespace is '{namespace}'; write lower-case letters, digits and dashes, 63 at most")
+    if to == COMPOSE and (namespace or metrics):
+        flag = "--namespace" if namespace else "--metrics"
+        raise Wrong(f"{flag} is for a cluster, and a Compose file is for one machine; leave it out")
     if to == COMPOSE:
         return [compose.document(prepared)]
     if to == KUBERNETES:
-        made = kubernetes.objects(prepared.graph, metrics)
+        made = kubernetes.objects(prepared.graph, metrics, prepared.serving)
     elif metrics is not None:
         raise Wrong("--metrics is for --to=kubernetes; the operator marks its pods itself, as its chart is told to")
     else:
@@ -33,7 +43,8 @@ def render(
 
 
 def _placed(entry: Mapping[str, Any], namespace: str | None) -> dict[str, Any]:
-    if namespace is None:
+    kind = str(entry.get("kind"))
+    if namespace is None or kind in _NO_NAMESPACE or kind.startswith("Cluster"):
         return dict(entry)
     return {**entry, "metadata": {**(entry.get("metadata") or {}), "namespace": namespace}}
 
@@ -41,19 +52,31 @@ def _placed(entry: Mapping[str, Any], namespace: str | None) -> dict[str, Any]:
 def dump(objects: Sequence[Mapping[str, Any]]) -> str:
     """YAML of the objects: always the same text for the same objects, without anchors, texts of several lines as such."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.scalarstring import walk_tree
 
     writer = YAML()
     writer.explicit_start = len(objects) > 1
     writer.width = 2**16  # long words stay on one line
     writer.indent(mapping=2, sequence=4, offset=2)
+    writer.representer.ignore_aliases = lambda _: True
     out = io.StringIO()
     for entry in objects:
-        # Shared parts would come out as anchors; plain() makes each of them its own.
-        data = plain({**{key: entry[key] for key in FIRST if key in entry}, **entry})
-        walk_tree(data)
-        writer.dump(data, out)
+        writer.dump(_written({**{key: entry[key] for key in FIRST if key in entry}, **entry}), out)
     return out.getvalue()
+
+
+def _written(value: Any) -> Any:
+    """Data with its texts in the form in which every reader of YAML takes them for texts."""
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
+
+    if isinstance(value, Mapping):
+        return {_written(key): _written(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_written(item) for item in value]
+    if isinstance(value, str) and "\n" in value:
+        return LiteralScalarString(value)
+    if isinstance(value, str) and _NO_TEXT.fullmatch(value):
+        return DoubleQuotedScalarString(value)
+    return value
 
 
 def write(prepared: Prepared, objects: Sequence[Mapping[str, Any]], to: str, folder: Path) -> list[Path]:

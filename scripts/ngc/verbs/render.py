@@ -9,6 +9,8 @@ from ngc import catalog
 from ngc.verbs.common import BASE, JSON, one_of, verb
 from ngc.verbs.serve import CONFIG, IMAGE, SET
 
+TO = "dgd for the Dynamo operator, kubernetes for plain objects (default: dgd)"
+METRICS = "with --to=kubernetes: annotations or podmonitor, so that Prometheus finds the pods (default: neither)"
 REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: the image's bare name)"
 
 
@@ -21,7 +23,7 @@ REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: t
         "registry": REGISTRY,
         "set": SET,
         "namespace": "written into every object (default: none, so that kubectl's -n decides)",
-        "metrics": "with --to=kubernetes: annotations or podmonitor, so that Prometheus finds the pods (default: neither)",
+        "metrics": METRICS,
         "out": "folder to write into instead of printing; a Compose file may need files beside it",
         "json": JSON,
     },

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json as jsons
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from invoke.exceptions import Exit
 
 from ngc import catalog
+from ngc.errors import Wrong
 from ngc.verbs.common import BASE, JSON, duration, one_of, verb
 
 CONFIG = "name in configs/, or the path of a file"
 SET = "change a field, as PATH=VALUE, such as spec.services.Frontend.replicas=2; may be repeated"
 IMAGE = "image of frontend and workers (default: the built runtime image of the config's framework)"
+CONTEXT = "the cluster, by its name in the kubeconfig (default: the only one there; asked for on a terminal)"
+NAMESPACE = "Kubernetes namespace (default: the context's own)"
 TIMEOUT = "longest wait, in seconds or as 90s, 30m, 1h (default: 30m)"
 
 
@@ -49,41 +54,71 @@ def down(c, config=None):  # type: ignore[no-untyped-def]
     print(f"{stack.name} is gone", file=sys.stderr)
 
 
-@verb(help={"config": CONFIG + " (default: the one stack that is up)", "json": JSON})
-def status(c, config=None, json=False):  # type: ignore[no-untyped-def]
-    """How a deployment really is: processes, registrations, a request; exit 1 unless it serves as its config promises."""
-    from ngc.deploy import composecli, localview, stacks
+NAME = CONFIG + ", or the name of a deployment (default: the one that is up)"
+_WHERE = {"config": NAME, "context": CONTEXT, "namespace": NAMESPACE}
 
-    view = localview.look(composecli.find(), stacks.choose(config), request=True)
-    found = localview.problems(view)
-    print(jsons.dumps(localview.as_data(view, found), indent=2) if json else localview.page(view, found))
-    if found:
+
+def _local(context: str | None, namespace: str | None) -> bool:
+    """True if this machine's stack is meant: no cluster was named, and there is one."""
+    from ngc.deploy import stacks
+
+    return context is None and namespace is None and bool(stacks.known())
+
+
+def _look(
+    config: str | None, context: str | None, namespace: str | None
+) -> tuple[dict[str, Any], str, str, Sequence[str]]:
+    """(data, page, conversation, what is wrong) of a local stack or a deployment."""
+    if _local(context, namespace):
+        from ngc.deploy import composecli, localview, stacks
+
+        seen = localview.look(composecli.find(), stacks.choose(config), request=True)
+        found = localview.problems(seen)
+        return localview.as_data(seen, found), localview.page(seen, found), localview.asked(seen, found), found
+    from ngc.deploy.cluster import kubectl, reporting
+
+    view = reporting.view(kubectl.choose(context, namespace), config)
+    return reporting.as_data(view), reporting.page(view), reporting.asked(view), view.problems
+
+
+@verb(help={**_WHERE, "json": JSON})
+def status(c, config=None, context=None, namespace=None, json=False):  # type: ignore[no-untyped-def]
+    """How a deployment really is: processes, registrations, a request; exit 1 unless it serves as its config promises."""
+    data, page, _, wrong = _look(config, context, namespace)
+    print(jsons.dumps(data, indent=2) if json else page)
+    if wrong:
+        raise Exit(code=1)
+
+
+@verb(help={**_WHERE, "json": JSON})
+def smoke(c, config=None, context=None, namespace=None, json=False):  # type: ignore[no-untyped-def]
+    """Ask a deployment: its models, one chat completion each, and on the stand-in the hand-over."""
+    data, _, conversation, wrong = _look(config, context, namespace)
+    print(jsons.dumps(data, indent=2) if json else conversation)
+    if wrong:
         raise Exit(code=1)
 
 
 @verb(
     help={
-        "config": CONFIG + " (default: the one stack that is up)",
+        **_WHERE,
         "component": "only this service of the config (default: all)",
         "follow": "go on until interrupted",
+        "previous": "on a cluster: of the containers before the last restart",
         "tail": "only so many last lines of each (default: all)",
     }
 )
-def logs(c, config=None, component=None, follow=False, tail=0):  # type: ignore[no-untyped-def]
+def logs(c, config=None, context=None, namespace=None, component=None, follow=False, previous=False, tail=0):  # type: ignore[no-untyped-def]
     """What the processes of a deployment print."""
-    from ngc.deploy import local
+    if _local(context, namespace):
+        from ngc.deploy import local
 
-    if code := local.logs(config, component, follow, tail or None):
+        if previous:
+            raise Wrong("a stack of this machine keeps one log for all runs of a process; leave out --previous")
+        code = local.logs(config, component, follow, tail or None)
+    else:
+        from ngc.deploy.cluster import kubectl, reporting
+
+        code = reporting.logs(kubectl.choose(context, namespace), config, component, follow, previous, tail or None)
+    if code:
         raise Exit(code=code)
-
-
-@verb(help={"config": CONFIG + " (default: the one stack that is up)", "json": JSON})
-def smoke(c, config=None, json=False):  # type: ignore[no-untyped-def]
-    """Ask a deployment: its models, one chat completion each, and on the stand-in the hand-over."""
-    from ngc.deploy import composecli, localview, stacks
-
-    view = localview.look(composecli.find(), stacks.choose(config), request=True)
-    found = localview.problems(view)
-    print(jsons.dumps(localview.as_data(view, found), indent=2) if json else localview.asked(view, found))
-    if found:
-        raise Exit(code=1)

@@ -111,14 +111,13 @@ def _state(part: Part, deployment: Mapping[str, Any] | None, pods: Sequence[Pod]
 
 
 def _lacks(part: Part, deployment: Mapping[str, Any], wanted: int, status: Mapping[str, Any]) -> str:
-    container: Mapping[str, Any] = next((c for c in deployment["spec"]["template"]["spec"]["containers"] if c["name"] == "main"), {})
+    container: Mapping[str, Any] = next(
+        (c for c in deployment["spec"]["template"]["spec"]["containers"] if c["name"] == "main"), {}
+    )
     if part.image is not None and container.get("image") != part.image:
         return f"still has the image {container.get('image')}"
-    if (
-        (part.command
-        and tuple(container.get("command") or ()) != part.command)
-        or (part.args
-        and tuple(container.get("args") or ()) != part.args)
+    if (part.command and tuple(container.get("command") or ()) != part.command) or (
+        part.args and tuple(container.get("args") or ()) != part.args
     ):
         return "still has the old command line"
     if part.replicas is not None and wanted != part.replicas:
@@ -147,7 +146,9 @@ def _complaint(component: Mapping[str, Any]) -> str:
 def _pod(entry: Mapping[str, Any]) -> Pod:
     status, metadata = entry.get("status") or {}, entry["metadata"]
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    waiting: Mapping[str, Any] = next((c["state"]["waiting"] for c in containers if "waiting" in (c.get("state") or {})), {})
+    waiting: Mapping[str, Any] = next(
+        (c["state"]["waiting"] for c in containers if "waiting" in (c.get("state") or {})), {}
+    )
     scheduled = condition(status, "PodScheduled")
     created = datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00"))
     return Pod(

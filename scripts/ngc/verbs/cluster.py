@@ -1,0 +1,134 @@
+"""deploy, diff, rollback, undeploy."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from invoke.exceptions import Exit
+
+from ngc import catalog
+from ngc.errors import Wrong
+from ngc.verbs.common import BASE, PLAN, duration, one_of, verb
+from ngc.verbs.render import METRICS, REGISTRY, TO
+from ngc.verbs.serve import CONFIG, CONTEXT, IMAGE, NAMESPACE, SET, TIMEOUT
+
+if TYPE_CHECKING:
+    from ngc.deploy.cluster.revisions import Revision
+
+NAME = CONFIG + ", or the name of a deployment (default: the one that is there)"
+FORCE = "take over fields that others have set"
+ALLOW = "deploy an image that stands on the stand-in, which serves nothing real"
+_WISH = {
+    "config": CONFIG,
+    "to": TO,
+    "base": BASE,
+    "image": IMAGE,
+    "registry": REGISTRY,
+    "set": SET,
+    "context": CONTEXT,
+    "namespace": NAMESPACE,
+    "metrics": METRICS,
+    "force-conflicts": FORCE,
+    "allow-stand-in": ALLOW,
+}
+
+
+@verb(
+    help={
+        **_WISH,
+        "create-secrets": "make the Secrets that the config names, from the variables HF_TOKEN and NGC_API_KEY",
+        "timeout": TIMEOUT,
+        "plan": PLAN,
+    },
+    iterable=["set"],
+)
+def deploy(  # type: ignore[no-untyped-def]
+    c, set, config=None, to="dgd", base=None, image=None, registry=None, context=None, namespace=None, metrics=None,
+    force_conflicts=False, allow_stand_in=False, create_secrets=False, timeout="30m", plan=False,
+):  # fmt: skip
+    """Deploy a config to a cluster and wait until it serves."""
+    from ngc.deploy.cluster import deploying
+
+    wish = deploying.Wish(
+        config, one_of("--to", to, deploying.CLUSTER_TARGETS), set, base, image, registry, context, namespace, metrics,
+        create_secrets, force_conflicts, allow_stand_in, duration("--timeout", timeout),
+    )  # fmt: skip
+    if plan:
+        print(deploying.described(deploying.plan(catalog.read(), wish)))
+        return
+    done = deploying.deploy(catalog.read(), wish)
+    _served(done, context, namespace)
+
+
+@verb(help=_WISH, iterable=["set"])
+def diff(  # type: ignore[no-untyped-def]
+    c, set, config=None, to="dgd", base=None, image=None, registry=None, context=None, namespace=None, metrics=None,
+    force_conflicts=False, allow_stand_in=False,
+):  # fmt: skip
+    """What a deploy would change in the cluster; exit 0 nothing, 1 something, more for an error, as kubectl's."""
+    from ngc.deploy.cluster import deploying
+
+    wish = deploying.Wish(
+        config, one_of("--to", to, deploying.CLUSTER_TARGETS), set, base, image, registry, context, namespace, metrics,
+        force_conflicts=force_conflicts, allow_stand_in=allow_stand_in,
+    )  # fmt: skip
+    code, text = deploying.diff(catalog.read(), wish)
+    print(text, end="")
+    if code:
+        raise Exit(code=code)
+
+
+@verb(
+    help={
+        "config": NAME,
+        "revision": "number of the revision to go back to (default: the newest before the current one that served)",
+        "context": CONTEXT,
+        "namespace": NAMESPACE,
+        "force-conflicts": FORCE,
+        "timeout": TIMEOUT,
+    }
+)
+def rollback(c, config=None, revision=None, context=None, namespace=None, force_conflicts=False, timeout="30m"):  # type: ignore[no-untyped-def]
+    """Apply an earlier revision of a deployment again, and wait until it serves."""
+    from ngc.deploy.cluster import deploying, kubectl
+
+    number = None if revision is None else _number(revision)
+    cluster = kubectl.choose(context, namespace)
+    print(cluster, file=sys.stderr)
+    done = deploying.rollback(cluster, config, number, force_conflicts, duration("--timeout", timeout))
+    _served(done, context, namespace)
+
+
+@verb(
+    help={
+        "config": NAME,
+        "context": CONTEXT,
+        "namespace": NAMESPACE,
+        "timeout": "longest wait until all pods are gone, in seconds or as 90s, 5m (default: 5m)",
+    }
+)
+def undeploy(c, config=None, context=None, namespace=None, timeout="5m"):  # type: ignore[no-untyped-def]
+    """Remove a deployment from a cluster, and wait until its pods are gone; claims with models stay."""
+    from ngc.deploy.cluster import kubectl, removing
+
+    cluster = kubectl.choose(context, namespace)
+    print(cluster, file=sys.stderr)
+    name = removing.undeploy(cluster, config, duration("--timeout", timeout))
+    print(f"{name} is gone", file=sys.stderr)
+
+
+def _number(text: str) -> int:
+    """The number of a revision. Raises Wrong."""
+    if not str(text).isdecimal():
+        raise Wrong(f"--revision is '{text}'; write a number, `invoke status` says the current one")
+    return int(text)
+
+
+def _served(revision: Revision, context: str | None, namespace: str | None) -> None:
+    where = "".join(f" --{flag}={value}" for flag, value in (("context", context), ("namespace", namespace)) if value)
+    models = ", ".join(revision.promise.models)
+    print(
+        f"{revision.graph} serves {models} as service/{revision.frontend}, revision {revision.number}", file=sys.stderr
+    )
+    print(f"kubectl port-forward{where} service/{revision.frontend} 8000:8000")

@@ -1,0 +1,219 @@
+"""Fixtures for tests on a cluster: the one of KUBECONFIG, whichever it is. Everything is made in namespaces of this run and removed with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT, require, wait_for
+from tests.serving.deployed import Verbs
+
+from ngc import catalog
+from ngc.deploy.cluster import kubectl
+from ngc.deploy.cluster.kubectl import Cluster
+from ngc.deploy.cluster.observing import DCD, DGD
+from ngc.errors import Failed, Wrong
+
+PREFIX = f"ngc-test-{uuid.uuid4().hex[:6]}"  # of every namespace of this run
+RUN_LABEL = "ngc-test/run"
+UNREACHABLE = "ngc-test/unreachable"  # as the double knows it
+ETCD_SERVICE = "dynamo-platform-etcd"
+GONE_SECONDS = 180  # a pod may take 60 s to end, and a namespace goes after its pods
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What answers DynamoGraphDeployments here. `real` False: the double, with etcd and NATS in the namespace `platform`."""
+
+    cluster: Cluster
+    real: bool
+    platform: str
+
+    @contextmanager
+    def without_etcd(self) -> Iterator[None]:
+        """The operator cannot reach its etcd: it removes no finalizer, and while one waits it does nothing else."""
+        if self.real:
+            pytest.skip("only the double's etcd may be taken away: a real operator's serves others too")
+        words = ("annotate", "--overwrite", "--namespace", self.platform, f"service/{ETCD_SERVICE}")
+        kubectl.ask(self.cluster, *words, f"{UNREACHABLE}=true")
+        try:
+            yield
+        finally:
+            kubectl.ask(self.cluster, *words, f"{UNREACHABLE}-")
+
+
+def made(cluster: Cluster, name: str) -> Cluster:
+    """A new namespace of this run."""
+    metadata = {"name": name, "labels": {RUN_LABEL: PREFIX}}
+    kubectl.ask(
+        cluster, "create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    )
+    return Cluster(cluster.context, name, cluster.server)
+
+
+def sweep(cluster: Cluster) -> None:
+    """Remove every namespace of this run, and wait until it is gone: what tests what comes next must not meet its pods."""
+    words = ("namespaces", "--selector", f"{RUN_LABEL}={PREFIX}")
+    kubectl.ask(cluster, "delete", *words, "--wait=false", "--ignore-not-found")
+    wait_for(lambda: not kubectl.get(cluster, *words), f"all namespaces of {PREFIX} removed", GONE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A namespace of its own on the cluster of KUBECONFIG, its context named outright."""
+    require("cluster", None if os.environ.get("KUBECONFIG") else "KUBECONFIG names no cluster to test on")
+    try:
+        kubectl.check_program()
+        named = subprocess.run([kubectl.PROGRAM, "config", "current-context"], capture_output=True, text=True)
+        found = kubectl.choose(named.stdout.strip() or None, "default")
+        kubectl.ask(found, "get", "--raw", "/readyz", timeout=20)
+    except (Failed, Wrong) as error:
+        require("cluster", str(error))
+        raise
+    own = made(found, f"{PREFIX}-common")
+    try:
+        yield own
+    finally:
+        sweep(own)
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A namespace for one test. It goes while the next tests run; the end of the run waits for it."""
+    own = made(cluster, f"{PREFIX}-{uuid.uuid4().hex[:6]}")
+    try:
+        yield own
+    finally:
+        kubectl.ask(cluster, "delete", "namespace", own.namespace, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture(scope="session")
+def verbs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Verbs:
+    """The verbs as processes; name the cluster by --context and --namespace."""
+    clean = {key: value for key, value in os.environ.items() if key not in ("NGC_BASE", "NGC_COMPOSE")}
+    return Verbs({**clean, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))})
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> Mapping[str, str]:
+    """The runtime image on the stand-in of each framework that has one; a node has it already."""
+    wanted = {
+        f.name: f"dynamo-{f.name}-runtime:{f.stand_in.version}-stand-in"
+        for f in catalog.read().frameworks
+        if f.stand_in
+    }
+    nodes = kubectl.get(cluster, "nodes")
+    known = {
+        name for node in nodes for image in node["status"].get("images") or [] for name in image.get("names") or []
+    }
+    missing = sorted(name for name in wanted.values() if not any(f"/{k}".endswith(f"/{name}") for k in known))
+    require("cluster", f"no node has {', '.join(missing)}; build and load them first" if missing else None)
+    return wanted
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> Iterator[None]:
+    """The operator's kinds: those of the cluster, else installed from the folder of DYNAMO_CRDS and removed again."""
+    if kubectl.call(cluster, "get", "crd", DGD).code == 0:
+        yield
+        return
+    folder = os.environ.get("DYNAMO_CRDS")
+    require(
+        "cluster", None if folder else f"the cluster has no {DGD}, and DYNAMO_CRDS names no folder with its manifests"
+    )
+    assert folder is not None
+    # Server-side: client-side apply keeps a copy in an annotation, and these are three times as big as one may be.
+    kubectl.ask(cluster, "apply", "--server-side", "--field-manager=ngc-test", "-f", folder)
+    try:
+        # `kubectl wait` on a fresh one can fail once on a condition that is not there yet.
+        words = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{DGD}", f"crd/{DCD}")
+        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "kinds of Dynamo established", 30)
+        yield
+    finally:
+        kubectl.ask(cluster, "delete", "--ignore-not-found", "-f", folder)
+
+
+def real_operator(cluster: Cluster) -> bool:
+    """True if a Deployment of the cluster is the Dynamo operator's."""
+
+    def names(entry: Mapping[str, Any]) -> Iterator[str]:
+        yield entry["metadata"]["name"]
+        yield from (str(c.get("image")) for c in entry["spec"]["template"]["spec"]["containers"])
+
+    every = kubectl.get(cluster, "deployments.apps", "--all-namespaces")
+    return any("dynamo" in name and "operator" in name for entry in every for name in names(entry))
+
+
+@pytest.fixture(scope="session")
+def operator(
+    cluster: Cluster, crds: None, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """The cluster's own operator, else its double, which cares for the namespaces of this run."""
+    if real_operator(cluster):
+        yield Operator(cluster, True, "")
+        return
+    platform = made(cluster, f"{PREFIX}-platform")
+    words = [f"--context={cluster.context}", f"--prefix={PREFIX}-", f"--platform={platform.namespace}"]
+    words += [f"--image={images['vllm']}"]
+    log = tmp_path_factory.mktemp("operator") / "log"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'scripts'}"}
+    with log.open("wb") as out:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.kubernetes.operator_double", *words], cwd=ROOT, env=environment, stdout=out, stderr=out
+        )  # fmt: skip
+        try:
+            wait_for(lambda: _available(platform, child, log), "etcd and NATS of the operator's double available", 60)
+            yield Operator(cluster, False, platform.namespace)
+            assert child.poll() is None, f"the operator's double ended: {log.read_text()[-2000:]}"
+            sweep(cluster)
+        finally:
+            child.terminate()
+            child.wait(10)
+            _release(cluster)
+    assert "Traceback" not in log.read_text(), log.read_text()[-2000:]
+
+
+def _available(platform: Cluster, child: subprocess.Popen[bytes], log: Path) -> bool:
+    assert child.poll() is None, f"the operator's double ended: {log.read_text()[-2000:]}"
+    found = kubectl.get(platform, "deployments.apps")
+    return len(found) == 2 and all((entry.get("status") or {}).get("availableReplicas") for entry in found)
+
+
+def _release(cluster: Cluster) -> None:
+    """Take the finalizers away that nobody removes when the double has died: they hold their namespaces for ever."""
+    for entry in kubectl.get(cluster, DCD, "--all-namespaces"):
+        if entry["metadata"]["namespace"].startswith(f"{PREFIX}-"):
+            where = ("--namespace", entry["metadata"]["namespace"], "--type=merge", "--patch")
+            name = f"{DCD}/{entry['metadata']['name']}"
+            kubectl.call(cluster, "patch", name, *where, '{"metadata": {"finalizers": null}}')
+
+
+@pytest.fixture(scope="session")
+def viewer(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a kubeconfig, with one context, of a user without rights."""
+    if given := os.environ.get("KUBECONFIG_VIEWER"):
+        return given
+    kubectl.ask(cluster, "create", "serviceaccount", "viewer")
+    token = kubectl.ask(cluster, "create", "token", "viewer", "--duration=1h").out.strip()
+    view = kubectl.ask(cluster, "config", "view", "--raw", "--minify", "--flatten", "--output", "json").data
+    view["users"] = [{"name": "viewer", "user": {"token": token}}]
+    view["contexts"][0]["context"]["user"] = "viewer"
+    path = tmp_path_factory.mktemp("viewer") / "config"
+    path.write_text(json.dumps(view))
+    path.chmod(0o600)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def at() -> Callable[[Cluster], tuple[str, str]]:
+    """The flags that name a cluster to a verb."""
+    return lambda cluster: (f"--context={cluster.context}", f"--namespace={cluster.namespace}")
