@@ -5,11 +5,12 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
 
@@ -116,12 +117,27 @@ class OpenLoop:
         return sorted((outcome for outcome in self.outcomes if outcome.wrong), key=lambda outcome: outcome.at)
 
     def said(self) -> str:
-        """A line for people: how many, how many wrong, why, and for how long."""
-        wrong = self.wrong
-        if not wrong:
-            return f"{len(self.outcomes)} requests, none failed"
-        kinds = ", ".join(
-            f"{count} x {kind}" for kind, count in Counter(outcome.wrong for outcome in wrong).most_common(4)
-        )
-        span = max(o.at + o.seconds for o in wrong) - wrong[0].at
-        return f"{len(self.outcomes)} requests, {len(wrong)} failed over {span:.1f} s: {kinds}"
+        """A line for people."""
+        return said(self.outcomes)
+
+
+def said(outcomes: Sequence[Outcome]) -> str:
+    """A line for people: how many requests, how many wrong, why, and for how long."""
+    wrong = sorted((outcome for outcome in outcomes if outcome.wrong), key=lambda outcome: outcome.at)
+    if not wrong:
+        return f"{len(outcomes)} requests, none failed"
+    kinds = ", ".join(f"{count} x {kind}" for kind, count in Counter(outcome.wrong for outcome in wrong).most_common(4))
+    span = max(o.at + o.seconds for o in wrong) - wrong[0].at
+    return f"{len(outcomes)} requests, {len(wrong)} failed over {span:.1f} s: {kinds}"
+
+
+def main() -> None:
+    """URL MODEL FIRST-WORDS RATE: ask until stdin ends, then print every outcome as JSON. So it can run inside a cluster."""
+    url, model, words, rate = sys.argv[1:]
+    with OpenLoop(url, model, words.split(","), float(rate)) as load:
+        sys.stdin.read()
+    print(json.dumps([asdict(outcome) for outcome in load.outcomes]))
+
+
+if __name__ == "__main__":
+    main()
