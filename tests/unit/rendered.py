@@ -106,7 +106,3 @@ def objects(folder, to, text=CONFIG, namespace=None, metrics=None, **more):
     path.write_text(text)
     made = render.render(prepare.prepare(catalog.read(), str(path), **more), to, namespace, metrics)
     return [document for document in YAML(typ="safe").load_all(io.StringIO(render.dump(made))) if document]
-
-
-def by_name(found, kind):
-    return {entry["metadata"]["name"]: entry for entry in found if entry["kind"] == kind}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 
 from ..golden import make
 
@@ -36,6 +37,15 @@ def test_a_target_that_cannot_express_a_config_has_the_reason_with_its_place():
     for text in refused.values():
         assert text.startswith("# refused: configs/vllm-multinode.yaml:31: VllmDecodeWorker ")
         assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize(("config", "target"), make.names())
+def test_a_golden_file_means_the_same_by_both_rules_of_yaml(config, target):
+    """Kubernetes and Compose read YAML 1.1, where `on` is a truth and 12:30 a number; we write by 1.2."""
+    text = make.path_of(config, target).read_text()
+    old, new = YAML(typ="safe"), YAML(typ="safe")
+    old.version = (1, 1)
+    assert list(old.load_all(text)) == list(new.load_all(text))
 
 
 @pytest.mark.parametrize("seed", ["0", "7", "4711"])

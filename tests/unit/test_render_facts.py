@@ -5,9 +5,9 @@ Numbers are seconds, but for failureThreshold.
 
 import pytest
 
-from ngc.errors import Wrong
+from ngc.deploy import graph, kubernetes
 
-from .rendered import COMMAND, CONFIG, IMAGE, by_name, changed, objects
+from .rendered import COMMAND, IMAGE, changed, objects
 
 NAMES = {
     "Entrance": "graph-entrance",
@@ -58,8 +58,7 @@ def test_the_service_is_named_after_the_key_whose_type_is_frontend(plain):
     assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == [("http", 8000)]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["selector"].items() <= labels.items()
-    moved = plain(("    Entrance:", "    Frontend_:"))
-    assert ("Service", "graph-frontend_") in moved
+    assert ("Service", "graph-myfront") in plain(("    Entrance:", "    MyFront:"))
 
 
 def test_labels_keep_the_case_of_keys(plain):
@@ -259,8 +258,11 @@ def test_etcd_and_nats_run_beside_the_graph_from_the_same_image(plain, part, por
     assert not {"nvidia.com/dynamo-component", "nvidia.com/selector"} & set(pod["metadata"]["labels"])
 
 
-def test_the_compilation_cache_is_named_to_the_engine(containers):
-    made = containers(("mountPoint: /models}", "useAsCompilationCache: true}"))
-    mounts = {mount["name"]: mount["mountPath"] for mount in made["VllmDecode"]["volumeMounts"]}
-    assert mounts["cache"] == "/root/.cache/vllm"
-    assert values(made["VllmDecode"])["VLLM_CACHE_ROOT"] == "/root/.cache/vllm"
+def test_a_compilation_cache_is_mounted_and_named_to_an_engine_that_has_a_variable_for_it(tmp_path):
+    text = changed(("mountPoint: /models}", "useAsCompilationCache: true}"))
+    (tmp_path / "graph.yaml").write_text(text)
+    made = kubernetes.objects(graph.load(tmp_path / "graph.yaml"), None, {"compilation-cache": "VLLM_CACHE_ROOT"})
+    found = next(entry for entry in made if entry["metadata"]["name"] == "graph-vllmdecode")
+    container = found["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "cache", "mountPath": "/root/.cache/vllm"} in container["volumeMounts"]
+    assert values(container)["VLLM_CACHE_ROOT"] == "/root/.cache/vllm"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from ngc.deploy import kubernetes, names, podspec
-from ngc.deploy.graph import FRONTEND, Graph, Service
+from ngc.deploy import kubernetes, names, platform, podspec
+from ngc.deploy.graph import FRONTEND, Graph, Keys, Service
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Wrong
 
@@ -18,6 +19,7 @@ ETCD_URL, NATS_URL = f"http://{ETCD}:2379", f"nats://{NATS}:4222"
 PLATFORM_CHECK = {"interval": "1s", "timeout": "5s", "retries": 60}
 OFFLINE = "HF_HUB_OFFLINE"
 HF_HOME = "/huggingface"
+_MAIN = ("extraPodSpec", "mainContainer")
 _SIZES = {"Ki": "kb", "Mi": "mb", "Gi": "gb", "K": "kb", "M": "mb", "G": "gb"}
 
 
@@ -89,19 +91,15 @@ def _not_compose(service: Service) -> Iterator[tuple[tuple[str, ...], str]]:
         if pod.get(field):
             yield ("extraPodSpec", field), "has more containers than one, and each would need a network of the pod"
     if service.main.get("envFrom"):
-        yield ("extraPodSpec", "mainContainer", "envFrom"), "takes variables from an object of Kubernetes (envFrom)"
+        yield (*_MAIN, "envFrom"), "takes variables from an object of Kubernetes (envFrom)"
 
 
 def _etcd(image: str | None) -> dict[str, Any]:
-    listen = ["--listen-client-urls", "http://0.0.0.0:2379", "--advertise-client-urls", ETCD_URL]
-    command = ["etcd", "--data-dir", "/tmp/etcd", *listen]
-    return _platform(image, command, "curl -fsS http://127.0.0.1:2379/health")
+    return _platform(image, platform.etcd("/tmp/etcd", ETCD_URL), "curl -fsS http://127.0.0.1:2379/health")
 
 
 def _nats(image: str | None) -> dict[str, Any]:
-    return _platform(
-        image, ["nats-server", "-js", "-sd", "/tmp/nats", "-m", "8222"], "curl -fsS http://127.0.0.1:8222/healthz"
-    )
+    return _platform(image, platform.nats("/tmp/nats"), "curl -fsS http://127.0.0.1:8222/healthz")
 
 
 def _platform(image: str | None, command: list[str], check: str) -> dict[str, Any]:
@@ -116,12 +114,13 @@ def _platform(image: str | None, command: list[str], check: str) -> dict[str, An
 
 def _process(graph: Graph, service: Service, number: int, gpus: Sequence[int], host: Host) -> dict[str, Any]:
     entrypoint, command = podspec.command(service)
+    environment = _environment(graph, service, host)
     made: dict[str, Any] = {
         "image": service.image,
-        "entrypoint": [_literal(word) for word in entrypoint],
-        "command": [_literal(word) for word in command],
+        "entrypoint": [_expanded(word, environment) for word in entrypoint],
+        "command": [_expanded(word, environment) for word in command],
         "working_dir": service.working_dir,
-        "environment": _environment(graph, service, host),
+        "environment": environment,
         "user": _user(service),
         "ports": [f"127.0.0.1:{host.port + number}:{names.HTTP_PORT}"] if service.type == FRONTEND else None,
         "volumes": [*_volumes(graph, service), *_host_folders(service, host)] or None,
@@ -147,26 +146,53 @@ def _environment(graph: Graph, service: Service, host: Host) -> dict[str, str | 
     for name, entry in service.environment.items():
         source = entry.get("valueFrom")
         if source is None:
-            made[name] = _literal(str(entry.get("value", "")))
+            made[name] = str(entry.get("value", ""))
         elif "secretKeyRef" in source:
             made[name] = None
         else:
-            raise Wrong(
-                f"{graph.path}: {service.key} takes {name} from {', '.join(source)}, which Compose has not; give it a value with --set"
-            )
-    return dict(sorted(made.items()))
+            where = kubernetes.place(graph, *_where(service, name))
+            what = f"{service.key} takes {name} from {', '.join(source)}, which Compose has not"
+            raise Wrong(f"{where}: {what}; give it a value with --set")
+    done: dict[str, str | None] = {}
+    for name, value in sorted(made.items()):  # in the order of the pod, where each may name those before it
+        done[name] = None if value is None else _expanded(value, done)
+    return done
+
+
+def _where(service: Service, name: str) -> Keys:
+    """The path of the entry that gives a variable: the container's, else the service's, else the graph's."""
+    for keys, holder in (((*_MAIN, "env"), service.main), (("envs",), service.spec)):
+        for number, entry in enumerate(holder.get(str(keys[-1])) or []):
+            if entry.get("name") == name:
+                return ("spec", "services", service.key, *keys, number)
+    return ("spec", "envs")
 
 
 def _literal(text: str) -> str:
-    """Text that Compose must not look for variables in. Kubernetes' own $(NAME) is left to it."""
+    """Text that Compose must not look for variables in."""
     return text.replace("$", "$$")
+
+
+def _expanded(text: str, known: Mapping[str, str | None]) -> str:
+    """Text as a pod gets it, where $(NAME) is a variable's value and $$ is $, in Compose's words. `known` is in them already."""
+
+    def one(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name is None:
+            return "$$"
+        if name not in known:
+            return _literal(match[0])
+        value = known[name]
+        return f"${{{name}}}" if value is None else value
+
+    return re.sub(r"\$\$|\$\((?P<name>[^)]*)\)|\$", one, text)
 
 
 def _volumes(graph: Graph, service: Service) -> list[str]:
     found = [f"{mount.name}:{mount.path}" for mount in service.mounts]
     volumes = {str(v["name"]): v for v in (service.spec.get("extraPodSpec") or {}).get("volumes") or [] if "name" in v}
-    for mount in service.main.get("volumeMounts") or []:
-        volume, path = volumes.get(mount["name"], {}), mount["mountPath"]
+    for number, mount in enumerate(service.main.get("volumeMounts") or []):
+        volume, path = volumes.get(str(mount.get("name")), {}), str(mount.get("mountPath"))
         read_only = ":ro" if mount.get("readOnly") else ""
         if "configMap" in volume:
             found.append(f"./{volume['configMap']['name']}:{path}:ro")
@@ -176,9 +202,9 @@ def _volumes(graph: Graph, service: Service) -> list[str]:
             found.append(path)  # a volume without a name, gone with the container
         else:
             kind = ", ".join(sorted(set(volume) - {"name"})) or "nothing"
-            raise Wrong(
-                f"{graph.path}: {service.key} mounts {path} from {kind}, which Compose has not; use configMap, hostPath, emptyDir or spec.pvcs"
-            )
+            where = kubernetes.place(graph, "spec", "services", service.key, *_MAIN, "volumeMounts", number)
+            what = f"{service.key} mounts {path} from {kind}, which Compose has not"
+            raise Wrong(f"{where}: {what}; use configMap, hostPath, emptyDir or spec.pvcs")
     return found
 
 

@@ -32,7 +32,7 @@ def objects(graph: Graph, metrics: str | None = None, serving: Mapping[str, Any]
     return made
 
 
-def place(graph: Graph, *keys: str) -> str:
+def place(graph: Graph, *keys: str | int) -> str:
     """FILE:LINE of a field, as seen from where the user stands."""
     path = graph.path.relative_to(Path.cwd()) if graph.path.is_relative_to(Path.cwd()) else graph.path
     return f"{path}:{graph.line(*keys)}"

@@ -23,15 +23,29 @@ def url_of(graph: Graph, part: str) -> str:
     return f"{graph.name}-etcd:2379" if part == ETCD else f"nats://{graph.name}-nats:4222"
 
 
+def etcd(data: str, url: str) -> list[str]:
+    """The command of etcd, with its folder and the URL that clients use."""
+    return ["etcd", "--data-dir", data, "--listen-client-urls", "http://0.0.0.0:2379", "--advertise-client-urls", url]
+
+
+def nats(data: str) -> list[str]:
+    """The command of NATS with JetStream. It takes the size of messages only from a file."""
+    said = f"mkdir -p {data} && echo 'max_payload: {MAX_PAYLOAD}' > {data}/server.conf"
+    return ["/bin/sh", "-c", f"{said} && exec nats-server -js -sd {data} -m 8222 -c {data}/server.conf"]
+
+
 def objects(graph: Graph, image: str | None) -> list[dict[str, Any]]:
     """A Deployment and a Service for each."""
-    etcd = ["etcd", "--data-dir", "/data/etcd", "--listen-client-urls", "http://0.0.0.0:2379"]
-    etcd += ["--advertise-client-urls", f"http://{graph.name}-etcd:2379"]
-    # NATS takes the size of messages only from a file.
-    nats = f"echo 'max_payload: {MAX_PAYLOAD}' > /data/nats.conf && exec nats-server -js -sd /data/nats -m 8222 -c /data/nats.conf"
     return [
-        *_part(graph, ETCD, image, etcd, {"client": 2379}, ("/health", 2379)),
-        *_part(graph, NATS, image, ["/bin/sh", "-c", nats], {"client": 4222, "monitor": 8222}, ("/healthz", 8222)),
+        *_part(
+            graph,
+            ETCD,
+            image,
+            etcd("/data/etcd", f"http://{graph.name}-etcd:2379"),
+            {"client": 2379},
+            ("/health", 2379),
+        ),
+        *_part(graph, NATS, image, nats("/data/nats"), {"client": 4222, "monitor": 8222}, ("/healthz", 8222)),
     ]
 
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ngc.deploy import compose, kubernetes
-from ngc.deploy.graph import plain
+from ngc.deploy import compose, fields, kubernetes, schema
+from ngc.deploy.graph import Graph, plain
+from ngc.deploy.paths import text
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Wrong
 
@@ -19,7 +20,9 @@ FIRST = ("apiVersion", "kind", "metadata", "spec")  # keys in the order that peo
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NO_NAMESPACE = ("Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CustomResourceDefinition")
 # Kubernetes reads YAML 1.1, where these words and whatever looks like a number or a time are no texts.
-_NO_TEXT = re.compile(r"[-+]?\.?\d[\da-fxo_.:+\-tz ]*|[-+]?\.(inf|nan)|y|n|yes|no|on|off|true|false|null|~|=|<<|", re.IGNORECASE)
+_NO_TEXT = re.compile(
+    r"[-+]?\.?\d[\da-fxo_.:+\-tz ]*|[-+]?\.(inf|nan)|y|n|yes|no|on|off|true|false|null|~|=|<<|", re.IGNORECASE
+)
 
 
 def render(
@@ -31,6 +34,8 @@ def render(
     if to == COMPOSE and (namespace or metrics):
         flag = "--namespace" if namespace else "--metrics"
         raise Wrong(f"{flag} is for a cluster, and a Compose file is for one machine; leave it out")
+    if to != DGD:
+        _of_their_kinds(prepared.graph)
     if to == COMPOSE:
         return [compose.document(prepared)]
     if to == KUBERNETES:
@@ -40,6 +45,15 @@ def render(
     else:
         made = [*map(dict, prepared.graph.beside), plain(prepared.graph.data)]
     return [_placed(entry, namespace) for entry in made]
+
+
+def _of_their_kinds(graph: Graph) -> None:
+    """Raise Wrong for a value of another kind than its field takes: it would become something else without a word."""
+    for problem in schema.problems(fields.MODEL, plain(graph.data)):
+        if problem.rule == schema.KINDS:
+            raise Wrong(
+                f"{kubernetes.place(graph, *problem.keys)}: {text(problem.keys)}: {problem.what}; {problem.fix}"
+            )
 
 
 def _placed(entry: Mapping[str, Any], namespace: str | None) -> dict[str, Any]:
@@ -85,10 +99,10 @@ def write(prepared: Prepared, objects: Sequence[Mapping[str, Any]], to: str, fol
         raise Wrong(f"--out is {folder}, which is no folder; name one that may be made")
     name = "compose.yaml" if to == COMPOSE else f"{prepared.graph.name}.yaml"
     texts = {name: dump(objects), **(compose.files(prepared.graph) if to == COMPOSE else {})}
-    for path, text in texts.items():
+    for path, content in texts.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_name(f".{target.name}.staged")
-        staged.write_text(text)
+        staged.write_text(content)
         staged.replace(target)
     return [folder / path for path in texts]

@@ -1,0 +1,73 @@
+"""Every object that `render` makes of a config is one that a real API server takes, by its strictest reading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ngc import catalog
+from ngc.deploy import prepare, render
+from ngc.deploy.cluster import applying, kubectl
+from ngc.deploy.cluster.kubectl import Cluster, Done
+from ngc.deploy.render import DGD, KUBERNETES
+from ngc.errors import Wrong
+
+CONFIGS = sorted(path.stem for path in (catalog.ROOT / "configs").glob("*.yaml"))
+
+
+def rendered(config: str, to: str, metrics: str | None = None) -> list[dict[str, Any]]:
+    return render.render(prepare.prepare(catalog.read(), config, base="stand-in"), to, None, metrics)
+
+
+def created(cluster: Cluster, objects: list[dict[str, Any]]) -> Done:
+    """A dry run on the server; `create`, for it names every unknown field."""
+    words = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
+    return kubectl.call(cluster, *words, text=applying.listed(objects))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_graph_is_accepted_by_the_operators_kinds(cluster: Cluster, crds: None, config: str) -> None:
+    done = created(cluster, rendered(config, DGD))
+    assert done.code == 0, done.err
+    assert f"{config}" in done.out or "dynamographdeployment" in done.out
+
+
+@pytest.mark.parametrize("metrics", [None, "annotations"])
+@pytest.mark.parametrize("config", CONFIGS)
+def test_plain_objects_are_accepted(cluster: Cluster, config: str, metrics: str | None) -> None:
+    graph = prepare.prepare(catalog.read(), config, base="stand-in").graph
+    if any(service.nodes > 1 for service in graph.services):
+        with pytest.raises(Wrong, match="Grove or LeaderWorkerSet"):
+            rendered(config, KUBERNETES, metrics)
+        return
+    objects = rendered(config, KUBERNETES, metrics)
+    done = created(cluster, objects)
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == len(objects) > len(graph.services)
+
+
+def test_a_typo_in_a_graph_is_refused_by_name(cluster: Cluster, crds: None) -> None:
+    """Without strictness the server drops the field and says created."""
+    objects = rendered("vllm-disagg", DGD)
+    services = objects[-1]["spec"]["services"]
+    services["Frontend"]["replicsa"] = 1
+    services["VllmDecodeWorker"]["resources"]["limit"] = {"gpu": "1"}
+    done = created(cluster, objects)
+    assert done.code != 0
+    assert 'unknown field "spec.services.Frontend.replicsa"' in done.err
+    assert 'unknown field "spec.services.VllmDecodeWorker.resources.limit"' in done.err
+
+
+def test_a_typo_in_plain_objects_is_refused_by_name(cluster: Cluster) -> None:
+    objects = rendered("vllm-disagg", KUBERNETES)
+    next(entry for entry in objects if entry["kind"] == "Deployment")["spec"]["replicsa"] = 1
+    done = created(cluster, objects)
+    assert done.code != 0
+    assert 'unknown field "spec.replicsa"' in done.err
+
+
+def test_a_number_of_gpus_that_is_no_text_is_refused(cluster: Cluster, crds: None) -> None:
+    objects = rendered("vllm-disagg", DGD)
+    objects[-1]["spec"]["services"]["VllmDecodeWorker"]["resources"]["limits"]["gpu"] = 1
+    assert created(cluster, objects).code != 0
