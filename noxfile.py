@@ -3,6 +3,8 @@
 lint               ruff, mypy, shellcheck, hadolint, yamllint, actionlint (where there is Go)
 unit               the code behind the verbs, on trees in temporary folders and on a real engine
 test_<framework>   contract tests of the built images of a framework (never builds); -- --base=stand-in
+serving            stacks on this machine, by Compose, from the stand-in's images (which must be built)
+kubernetes         deployments on the cluster of KUBECONFIG (the kinds from DYNAMO_CRDS if it has none); -- -k NAME
 mutants            break each image in one fact, and see that its contract test fails (on the stand-in); -- --sample, -k NAME
 tables             write the tables in README and docs anew
 golden             write tests/golden anew: what each of configs/ becomes; -- --check compares
@@ -111,6 +113,20 @@ def test_framework(session: nox.Session) -> None:
 
 for framework in catalog.read().frameworks:
     nox.session(test_framework, name=f"test_{framework.name}", venv_backend=BACKEND, tags=["image"])
+
+
+@nox.session(venv_backend=BACKEND, default=False)
+def serving(session: nox.Session) -> None:
+    """What `up` starts on this machine answers as promised."""
+    prepare(session)
+    session.run("pytest", "tests/serving", *session.posargs)
+
+
+@nox.session(venv_backend=BACKEND, default=False)
+def kubernetes(session: nox.Session) -> None:
+    """Deployments on a cluster: plain objects, and graphs under the operator or its double."""
+    prepare(session)
+    session.run("pytest", "tests/kubernetes", *session.posargs)
 
 
 @nox.session(venv_backend=BACKEND, default=False)

@@ -24,7 +24,8 @@ from ngc.deploy.cluster.observing import DCD, DGD
 from ngc.errors import Failed, Wrong
 
 PREFIX = f"ngc-test-{uuid.uuid4().hex[:6]}"  # of every namespace of this run
-RUN_LABEL = "ngc-test/run"
+# The platform's namespace goes last: without etcd no component of the others would.
+RUN_LABEL, PLATFORM_LABEL = "ngc-test/run", "ngc-test/platform-of"
 UNREACHABLE = "ngc-test/unreachable"  # as the double knows it
 ETCD_SERVICE = "dynamo-platform-etcd"
 GONE_SECONDS = 180  # a pod may take 60 s to end, and a namespace goes after its pods
@@ -51,20 +52,33 @@ class Operator:
             kubectl.ask(self.cluster, *words, f"{UNREACHABLE}-")
 
 
-def made(cluster: Cluster, name: str) -> Cluster:
+def made(cluster: Cluster, name: str, label: str = RUN_LABEL) -> Cluster:
     """A new namespace of this run."""
-    metadata = {"name": name, "labels": {RUN_LABEL: PREFIX}}
+    metadata = {"name": name, "labels": {label: PREFIX}}
     kubectl.ask(
         cluster, "create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     )
     return Cluster(cluster.context, name, cluster.server)
 
 
-def sweep(cluster: Cluster) -> None:
+def emptied(cluster: Cluster) -> None:
+    """Stop everything in a namespace, graphs first, for their operator would start it again."""
+    for kinds in (DGD, "deployments.apps,jobs.batch,pods"):
+        kubectl.call(cluster, "delete", kinds, "--all", "--wait=false")
+
+
+def sweep(cluster: Cluster, label: str = RUN_LABEL) -> None:
     """Remove every namespace of this run, and wait until it is gone: what tests what comes next must not meet its pods."""
-    words = ("namespaces", "--selector", f"{RUN_LABEL}={PREFIX}")
-    kubectl.ask(cluster, "delete", *words, "--wait=false", "--ignore-not-found")
-    wait_for(lambda: not kubectl.get(cluster, *words), f"all namespaces of {PREFIX} removed", GONE_SECONDS)
+    selected = ("namespaces", "--selector", f"{label}={PREFIX}")
+    every = [Cluster(cluster.context, e["metadata"]["name"], cluster.server) for e in kubectl.get(cluster, *selected)]
+    for own in every:
+        emptied(own)
+    # Not left to the namespace's own removal: where that meets anything alive it looks again only half a minute later.
+    for own in every:
+        for kind in ("pods", DCD):
+            kubectl.call(own, "wait", "--for=delete", kind, "--all", "--timeout=90s", timeout=100)
+    words = (*selected, "--ignore-not-found", f"--timeout={GONE_SECONDS}s")
+    kubectl.ask(cluster, "delete", *words, timeout=GONE_SECONDS + 10)
 
 
 @pytest.fixture(scope="session")
@@ -88,12 +102,12 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A namespace for one test. It goes while the next tests run; the end of the run waits for it."""
+    """A namespace for one test. Its pods are stopped after it; the namespace itself goes at the end of the run."""
     own = made(cluster, f"{PREFIX}-{uuid.uuid4().hex[:6]}")
     try:
         yield own
     finally:
-        kubectl.ask(cluster, "delete", "namespace", own.namespace, "--wait=false", "--ignore-not-found")
+        emptied(own)
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +175,7 @@ def operator(
     if real_operator(cluster):
         yield Operator(cluster, True, "")
         return
-    platform = made(cluster, f"{PREFIX}-platform")
+    platform = made(cluster, f"{PREFIX}-platform", PLATFORM_LABEL)
     words = [f"--context={cluster.context}", f"--prefix={PREFIX}-", f"--platform={platform.namespace}"]
     words += [f"--image={images['vllm']}"]
     log = tmp_path_factory.mktemp("operator") / "log"
@@ -179,6 +193,7 @@ def operator(
             child.terminate()
             child.wait(10)
             _release(cluster)
+            sweep(cluster, PLATFORM_LABEL)
     assert "Traceback" not in log.read_text(), log.read_text()[-2000:]
 
 

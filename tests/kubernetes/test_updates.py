@@ -27,7 +27,8 @@ def serving(request, cluster, verbs, at, images, operator) -> Iterator[tuple]:
     done = verbs(*words, *at(own))
     assert done.code == 0, done.err
     yield own, words
-    kubectl.ask(own, "delete", "namespace", own.namespace, "--wait=false")
+    gone = verbs("undeploy", *at(own), "--timeout=3m")
+    assert gone.code == 0, gone.err
 
 
 def test_a_bad_update_fails_with_the_cause_and_no_request_does(serving, verbs, at):

@@ -1,6 +1,7 @@
 """What the configs become, held to files that a change is reviewed by: tests/golden, which `nox -s golden` writes anew."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -76,3 +77,10 @@ def test_a_stale_golden_file_is_shown_as_a_difference_and_written_anew(tmp_path,
 
 def test_the_script_refuses_words_that_it_does_not_know():
     assert run("--chek") == (1, "", "usage: make.py [--check]\n")
+
+
+def test_the_page_shows_parts_of_golden_files(root):
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (root / "docs" / "RENDER.md").read_text(), re.M | re.S)
+    written = [make.path_of(*name).read_text() for name in make.names() if name[0] == "vllm-disagg"]
+    assert len(blocks) == 3
+    assert [block for block in blocks if not any(f"\n{block}" in text for text in written)] == []

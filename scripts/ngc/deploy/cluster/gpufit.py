@@ -84,7 +84,8 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
 
 def place(wanted: Sequence[Need], nodes: Sequence[Node], left: Mapping[str, int]) -> bool | None:
     """Whether all pods can be placed; None when that was not settled in reasonable time. Largest first, tightest node first."""
-    blocks = [(need, [n.name for n in nodes if suits(need, n)]) for need in wanted for _ in range(need.pods)]
+    suited = [(need, [n.name for n in nodes if suits(need, n)]) for need in wanted]
+    blocks = [(need, names) for need, names in suited for _ in range(need.pods)]
     blocks.sort(key=lambda block: (-block[0].gpus, len(block[1])))
     if any(all(left[name] < need.gpus for name in names) for need, names in blocks):
         return False

@@ -212,9 +212,7 @@ def orchestrator(cluster: Cluster, prepared: Prepared, known: Mapping[str, Seque
     runs = "runs" if len(many) == 1 else "run"
     text = f"{' and '.join(many)} {runs} on several nodes, and the cluster has neither {' nor '.join(ORCHESTRATORS.values())}: the operator refuses that"
     # The operator looks for it when it starts, and not again.
-    fix = (
-        "kubectl apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml"
-    )
+    fix = f"kubectl --context {shlex.quote(cluster.context)} apply --server-side -f https://github.com/kubernetes-sigs/lws/releases/latest/download/manifests.yaml"
     return [Check("multinode", FAIL, f"{text}; restart the operator once one is installed", fix)]
 
 

@@ -71,7 +71,8 @@ def read_nodes(answer: Answer) -> list[Node]:
             taints=tuple(taint for found in values(taints) for taint in found),
             cordoned=cordoned == "true",
             architecture=architecture,
-            images=frozenset(text for found in values(images) for text in found),
+            # An image that lost its tag has null for names.
+            images=frozenset(text for found in values(images) for text in found or ()),
         )
         for name, cordoned, architecture, allocatable, labels, taints, images in answer.rows
     ]
