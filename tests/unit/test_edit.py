@@ -78,11 +78,13 @@ def test_only_the_field_changes_and_comments_stay():
     )
 
 
-def test_what_two_services_share_by_an_anchor_changes_in_one():
-    hook = "extraPodSpec.mainContainer.lifecycle.preStop.exec.command[1]"
-    for one, other in ((WORKER, "spec.services.Frontend"), ("spec.services.Frontend", WORKER)):
-        setting = f"{one}.{hook}=9"
-        assert (str(value(f"{one}.{hook}", setting)), value(f"{other}.{hook}", setting)) == ("9", "5")
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0)])
+def test_what_two_services_share_by_an_anchor_changes_in_one(one, other):
+    keys = ("VllmDecodeWorker", "VllmPrefillWorker")
+    path = f"spec.services.{keys[one]}.extraPodSpec.mainContainer.lifecycle.preStop.exec.command[2]"
+    edited = edit.apply(graph.load(graph.find("vllm-disagg")), [f"{path}=sleep 9"])
+    hooks = {s.key: s.main["lifecycle"]["preStop"]["exec"]["command"][2] for s in edited.workers}
+    assert (hooks[keys[one]], hooks[keys[other]]) == ("sleep 9", "dynamo-drain || sleep 5")
 
 
 def test_the_graph_is_made_anew():
