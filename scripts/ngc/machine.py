@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ngc import bases, engine, running
 from ngc.deploy import composecli
+from ngc.deploy.cluster import kubectl
 from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
 
@@ -39,7 +40,14 @@ def checks() -> list[Check]:
     if client is not None:
         found += [_daemon(client), _disk(client)]
         found += [_plugin(client, "buildx", "bake and --builder"), _compose()]
-    return [*found, _program("git", "the revision label of images"), _stand_in_root(), _certificates(), *_gpu(client)]
+    return [
+        *found,
+        _kubectl(),
+        _program("git", "the revision label of images"),
+        _stand_in_root(),
+        _certificates(),
+        *_gpu(client),
+    ]
 
 
 def _client() -> Engine | None:
@@ -115,6 +123,14 @@ def _compose() -> Check:
     except (Failed, Wrong) as error:
         return Check("compose", "warn", str(error), SETUP)
     return Check("compose", "pass", f"{' '.join(found.words)}, version {found.version}")
+
+
+def _kubectl() -> Check:
+    try:
+        version = kubectl.check_program()
+    except Wrong as error:
+        return Check("kubectl", "warn", str(error), "kubernetes.io/docs/tasks/tools; only deploy needs it")
+    return Check("kubectl", "pass", f"version {'.'.join(map(str, version))}")
 
 
 def _program(name: str, needed_by: str) -> Check:

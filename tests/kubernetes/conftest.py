@@ -101,7 +101,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def namespace(cluster: Cluster) -> Iterator[Cluster]:
     """A namespace for one test. Its pods are stopped after it; the namespace itself goes at the end of the run."""
     own = made(cluster, f"{PREFIX}-{uuid.uuid4().hex[:6]}")
     try:

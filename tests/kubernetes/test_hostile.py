@@ -218,6 +218,8 @@ def running(verbs, *words: str, **environment: str) -> Iterator[subprocess.Popen
     finally:
         child.kill()
         child.wait(30)
+        for pipe in (child.stdout, child.stderr):
+            pipe.close()
 
 
 def until(child: subprocess.Popen, text: str) -> list[str]:

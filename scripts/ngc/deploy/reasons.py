@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 _KNOWN = (
     (r"unrecognized arguments: (?P<what>.+)", "its command does not know {what}; `invoke validate` names the right flags"),
+    (r"error: argument (?P<what>.+)", "its command is wrong: argument {what}"),
     (r"GatedRepoError|401 Client Error.*huggingface|Access to model (?P<what>\S+) is restricted", "Hugging Face wants a token for the model; set HF_TOKEN"),
     (r"RepositoryNotFoundError|404 Client Error.*huggingface", "Hugging Face has no such model; check --model"),
     (r"CUDA out of memory|torch\.OutOfMemoryError", "the GPU's memory is full; take a smaller model, more GPUs (tensor parallel) or a shorter --max-model-len"),

@@ -118,8 +118,8 @@ def difference(cluster: Cluster, objects: Sequence[Object], force: bool) -> Done
 
 
 def listed(objects: Iterable[Object]) -> str:
-    """All objects as one text for kubectl's stdin."""
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    """All objects as one text for kubectl's stdin: one after another, for it checks a List by itself and loses the paths."""
+    return "\n".join(map(json.dumps, objects))
 
 
 def _apply(force: bool) -> tuple[str, ...]:

@@ -64,11 +64,7 @@ def plan(catalog: Catalog, wish: Wish) -> Plan:
         )
     cluster = kubectl.choose(wish.context, wish.namespace)
     print(f"{cluster}", file=sys.stderr)
-    stand_in = images.is_stand_in(prepared.image or graph.frontend.image or "")
-    if stand_in and not wish.allow_stand_in:
-        raise Wrong(
-            f"{prepared.image} stands on the stand-in and serves nothing real; add --allow-stand-in to deploy it all the same"
-        )
+    stand_in = images.refuse_stand_ins(graph, wish.allow_stand_in)
     objects = applying.labelled(render.render(prepared, wish.to, None, wish.metrics), graph.name)
     revision = Revision(
         graph=graph.name,

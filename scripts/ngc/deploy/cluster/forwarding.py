@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from ngc.deploy import asking
 from ngc.deploy.cluster.kubectl import Cluster
@@ -46,12 +47,19 @@ def _start(cluster: Cluster, service: str, port: int) -> tuple[subprocess.Popen[
     if match:
         # Both pipes must be read, or kubectl stops when they are full.
         for pipe in (child.stdout, child.stderr):
-            threading.Thread(target=pipe.read, daemon=True).start()
+            threading.Thread(target=_drain, args=(pipe,), daemon=True).start()
         return child, f"http://{match[1]}"
     child.kill()
     said = " ".join(child.stderr.read().split())
     child.wait()
+    child.stdout.close()
+    child.stderr.close()
     raise Failed(f"no way to the service {service}: {said or 'kubectl port-forward said nothing'}")
+
+
+def _drain(pipe: IO[str]) -> None:
+    with pipe:
+        pipe.read()
 
 
 def _end(running: list[tuple[subprocess.Popen[str], str]]) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,19 +128,17 @@ def _ask(contexts: Sequence[str] | dict[str, Any], current: str) -> str:
 
 def call(cluster: Cluster, *words: str, text: str | None = None, timeout: float = CALL) -> Done:
     """Run kubectl; any exit code is an answer. Raises Unreachable when the API server does not answer."""
-    import sh
-
     command = (*cluster.words, *words)
     try:
-        done = sh.Command(command[0])(
-            *command[1:], _in=text if text is not None else "", _ok_code=list(range(256)), _return_cmd=True,
-            _tty_out=False, _timeout=timeout,
-        )  # fmt: skip
-    except sh.TimeoutException:
+        # Not by sh: its time limit costs 0.1 s a call, ten times as much as starting kubectl does.
+        done = subprocess.run(
+            command, input=text or "", capture_output=True, text=True, errors="replace", timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
         raise Unreachable(
             f"`{shlex.join(command)}` did not end within {timeout:.0f} s; does {cluster.server} answer?"
         ) from None
-    made = Done(done.exit_code, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+    made = Done(done.returncode, done.stdout, done.stderr)
     if made.code and (why := _unreachable(made.err)):
         raise Unreachable(
             f"the API server of context {cluster.context} does not answer at {cluster.server}: {why}; check the network and the context"

@@ -14,6 +14,7 @@ from ngc.deploy.cluster.revisions import Part, Revision
 
 DGD = "dynamographdeployments.nvidia.com"
 DCD = "dynamocomponentdeployments.nvidia.com"
+REVISION, HASH = "deployment.kubernetes.io/revision", "pod-template-hash"
 # A container that waits for one of these does not heal by waiting.
 STUCK = (
     "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
@@ -23,7 +24,10 @@ STUCK = (
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod of the graph. `reason` is why its container waits, "" if it does not; `age` in seconds."""
+    """A pod of the graph. `reason` is why its container waits, "" if it does not; `age` in seconds.
+
+    `old`: of a template that is no longer its Deployment's; what is wrong with it will go with it.
+    """
 
     name: str
     component: str
@@ -34,6 +38,7 @@ class Pod:
     restarts: int
     unschedulable: str
     age: float
+    old: bool
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,14 @@ class Look:
 def look(cluster: Cluster, revision: Revision) -> Look:
     """Two calls of kubectl, three for a DynamoGraphDeployment. Raises Failed, Unreachable."""
     own = revision.to == "dgd"
-    kinds = f"deployments.apps,pods{f',{DCD}' if own else ''}"
+    kinds = f"deployments.apps,replicasets.apps,pods{f',{DCD}' if own else ''}"
     every = kubectl.get(cluster, kinds, "--selector", f"{names.GRAPH_LABEL}={revision.graph}")
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for entry in every:
         by_kind.setdefault(entry["kind"], []).append(entry)
     deployments = {entry["metadata"]["name"]: entry for entry in by_kind.get("Deployment", [])}
-    pods = tuple(map(_pod, by_kind.get("Pod", [])))
+    fresh = _fresh(by_kind.get("Deployment", []), by_kind.get("ReplicaSet", []))
+    pods = tuple(_pod(entry, fresh) for entry in by_kind.get("Pod", []))
     states = tuple(_state(part, deployments.get(part.deployment), pods, own) for part in revision.parts)
     graph = _graph(kubectl.get(cluster, f"{DGD}/{revision.graph}")) if own else ""
     complaints = {
@@ -143,7 +149,23 @@ def _complaint(component: Mapping[str, Any]) -> str:
     return text if available.get("status") == "False" and any(word in text.lower() for word in words) else ""
 
 
-def _pod(entry: Mapping[str, Any]) -> Pod:
+def _fresh(deployments: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Template hashes of the ReplicaSets that Deployments are moving to; a Deployment's controller numbers both."""
+    numbers = {
+        entry["metadata"]["name"]: (entry["metadata"].get("annotations") or {}).get(REVISION)
+        for entry in deployments
+        if (entry.get("status") or {}).get("observedGeneration", 0) >= entry["metadata"].get("generation", 0)
+    }
+    found = set()
+    for entry in sets:
+        metadata = entry["metadata"]
+        owner = next((one["name"] for one in metadata.get("ownerReferences") or []), "")
+        if numbers.get(owner) is not None and (metadata.get("annotations") or {}).get(REVISION) == numbers[owner]:
+            found.add((metadata.get("labels") or {}).get(HASH, ""))
+    return found
+
+
+def _pod(entry: Mapping[str, Any], fresh: set[str]) -> Pod:
     status, metadata = entry.get("status") or {}, entry["metadata"]
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     waiting: Mapping[str, Any] = next(
@@ -160,5 +182,6 @@ def _pod(entry: Mapping[str, Any]) -> Pod:
         message=waiting.get("message", ""),
         restarts=max((c.get("restartCount", 0) for c in containers), default=0),
         unschedulable=str(scheduled.get("message", "")) if scheduled.get("reason") == "Unschedulable" else "",
+        old=(metadata.get("labels") or {}).get(HASH, "") not in fresh and HASH in (metadata.get("labels") or {}),
         age=(datetime.now(timezone.utc) - created).total_seconds(),
     )

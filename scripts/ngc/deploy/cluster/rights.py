@@ -30,7 +30,13 @@ def needed(graph: Graph, to: str) -> list[Right]:
     applied += ["dynamographdeployments.nvidia.com"] if to == DGD else ["deployments.apps", "services"]
     if to != DGD and any(claim.get("create") for claim in graph.claims.values()):
         applied.append("persistentvolumeclaims")
-    seen = ["pods", "deployments.apps", "services", *(["dynamocomponentdeployments.nvidia.com"] if to == DGD else [])]
+    seen = [
+        "pods",
+        "deployments.apps",
+        "replicasets.apps",
+        "services",
+        *(["dynamocomponentdeployments.nvidia.com"] if to == DGD else []),
+    ]
     return [
         *(Right(resource, APPLY) for resource in applied),
         *(Right(resource, ("list",)) for resource in ("configmaps", *seen)),

@@ -73,12 +73,14 @@ def _settle(cluster: Cluster, revision: Revision, deadline: float, update: Updat
 
 def _give_up(cluster: Cluster, look: Look, stuck: Patience, complaints: Patience) -> None:
     """Raise Failed for what cannot heal."""
-    ill = {pod.name: pod for pod in look.pods if pod.reason in STUCK and not pod.going}
+    ill = {pod.name: pod for pod in look.pods if pod.reason in STUCK and not pod.going and not pod.old}
     if (name := stuck.over(set(ill), STUCK_FOR)) is not None:
         raise Failed(
             _cause(cluster, ill[name], f"{ill[name].reason}: {' '.join(ill[name].message.split()) or 'no message'}")
         )
-    crashed = next((pod for pod in look.pods if pod.restarts >= RESTARTS and not pod.ready and not pod.going), None)
+    crashed = next(
+        (pod for pod in look.pods if pod.restarts >= RESTARTS and not (pod.ready or pod.going or pod.old)), None
+    )
     if crashed is not None:
         raise Failed(_cause(cluster, crashed, f"its container ended {crashed.restarts} times"))
     said = complaints.over({f"{name}: {text}" for name, text in look.complaints.items()}, COMPLAINT_FOR)
@@ -139,7 +141,7 @@ def states(look: Look) -> dict[str, str]:
     """A word for each part, for people who wait."""
     made = {"DynamoGraphDeployment": look.graph} if look.graph else {}
     for state in look.states:
-        pods = [pod for pod in look.pods if pod.component == state.part.key and not pod.ready and not pod.going]
+        pods = [pod for pod in look.pods if pod.component == state.part.key and not (pod.ready or pod.going or pod.old)]
         reason = next(
             (pod.reason for pod in pods if pod.reason not in ("", "ContainerCreating", "PodInitializing")), ""
         )
