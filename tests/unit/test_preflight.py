@@ -230,7 +230,7 @@ def test_a_login_without_rights_fails_with_the_role_that_it_lacks(kubectl, prepa
 
 
 def test_a_right_that_only_explaining_takes_is_a_warning(kubectl, prepared):
-    kubectl.answers({"create --validate=false": "true\n" * 17 + "false\n"})
+    kubectl.answers({"create --validate=false": "true\n" * 16 + "false\n"})
     found = named(run(prepared()), "rights")
     assert found.state == "warn"
     assert "may not list events in namespace mine" in found.detail
@@ -703,7 +703,7 @@ def test_every_fix_that_calls_kubectl_names_its_context(kubectl, prepared, regis
         {
             "get namespace/mine": None,
             "get nodes ": NODE.replace('"8"', '"1"'),
-            "create --validate=false": "false\n" * 16,
+            "create --validate=false": "false\n" * 17,
             "get deployments.apps --all-namespaces": OPERATOR.replace("\t1\t1\tnvcr", "\t\t1\tnvcr"),
         }
     )
