@@ -15,3 +15,8 @@ def test_nothing_narrows_the_transports(image, name):
     variables = dict(line.partition("=")[::2] for line in image.environment)
     assert "UCX_RCACHE_MAX_UNRELEASED" in variables
     assert name not in variables
+
+
+def test_a_worker_can_be_drained(container):
+    """configs/ stop a worker by it: without it an update gave requests to workers that were going."""
+    assert "before it is stopped" in container.output("dynamo-drain", "--help")
