@@ -41,7 +41,7 @@ class Chosen:
     @property
     def made_here(self) -> bool:
         """True if the plan itself builds this base."""
-        return self.stand_in and self.reference == stand_in_name(self.framework)
+        return self.stand_in and self.reference in stand_ins(self.framework)
 
 
 def stand_in_name(framework: Framework) -> str:
@@ -50,7 +50,16 @@ def stand_in_name(framework: Framework) -> str:
         raise Wrong(
             f"{framework.name} has no stand-in: its image.yaml names none; choose --base=ngc or an image reference"
         )
-    return f"dynamo-stand-in-{framework.name}:{framework.stand_in.version}"
+    return _stand_in_name(framework, framework.stand_in)
+
+
+def stand_ins(framework: Framework) -> dict[str, Base]:
+    """The stand-ins that can be made for a framework, by name: one for each entry of `bases:` with a layout."""
+    return {_stand_in_name(framework, base): base for base in framework.bases if base.layout}
+
+
+def _stand_in_name(framework: Framework, base: Base) -> str:
+    return f"dynamo-stand-in-{framework.name}:{base.version}"
 
 
 def choose(
@@ -77,17 +86,9 @@ def choose(
 
 
 def _choose(framework: Framework, asked: str, tag: str | None, mirror: str | None) -> Chosen:
-    if asked == STAND_IN:
-        name = stand_in_name(framework)
-        assert framework.stand_in is not None  # stand_in_name has refused it otherwise
-        return Chosen(
-            framework,
-            name,
-            tag or f"{framework.stand_in.version}-{STAND_IN}",
-            framework.stand_in,
-            True,
-            framework.stand_in.user or "",
-        )
+    name = stand_in_name(framework) if asked == STAND_IN else asked
+    if entry := stand_ins(framework).get(name):
+        return Chosen(framework, name, tag or f"{entry.version}-{STAND_IN}", entry, True, entry.user or "")
     image = framework.default_base if asked == NGC else references.parse(asked)
     entry = framework.known(image)
     version = references.semantic_version(image.tag) or (entry.version if entry else None)

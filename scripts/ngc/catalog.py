@@ -22,11 +22,13 @@ _UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 class Component:
     """A part of a base, such as nixl; `version` None says that the base does not have it.
 
-    `stand_in` is how its version begins on a stand-in, where that is the distribution's own.
+    The version is a pattern as of fnmatch; `stand_in` is how it begins on a stand-in that has another one. `path` None: it
+    has no programs and headers, only `libraries`, the folder of its libraries.
     """
 
     version: str | None
     path: str | None = None
+    libraries: str | None = None
     plugins: tuple[str, ...] = ()
     stand_in: str | None = None
 
@@ -253,7 +255,11 @@ def _base(key: str, entry: Mapping[str, Any]) -> Base:
         name: Component(None)
         if value == ABSENT
         else Component(
-            value["version"], value.get("path"), tuple(value.get("plugins", ())), value.get("version-on-stand-in")
+            value["version"],
+            value.get("path"),
+            value.get("libraries") or (f"{value['path']}/lib" if "path" in value else None),
+            tuple(value.get("plugins", ())),
+            value.get("version-on-stand-in"),
         )
         for name, value in entry.get("components", {}).items()
     }

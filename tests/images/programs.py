@@ -12,6 +12,15 @@ modules = sorted(f for f in files if os.path.basename(f).startswith(("libuct_", 
 print(json.dumps({"libraries": {k: [f for f in v if f not in modules] for k, v in loaded.items()}, "modules": modules}))
 """
 
+# The version of the UCX in a folder, whose libraries a wheel has under names of its own; and all of its settings.
+UCX_VERSION = """
+import ctypes, glob, sys
+(path,) = glob.glob(sys.argv[1] + "/libucp[-.]*.so.0.0.0") or glob.glob(sys.argv[1] + "/libucp.so.0.0.0")
+version = ctypes.CDLL(path).ucp_get_version_string
+version.restype = ctypes.c_char_p
+print(version().decode())
+"""
+
 PLUGINS = """
 import json, sys
 from nixl._api import nixl_agent, nixl_agent_config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -138,13 +139,27 @@ def test_a_crash_loop_is_told_with_its_cause(verbs, at, namespace, images):
     assert again.code == 0, again.err
 
 
-def test_kinds_that_the_cluster_does_not_have(verbs, at, namespace, images, tmp_path):
-    """Another version of the kind stands for a missing one: the cluster's own kinds are left alone."""
-    if kubectl.call(namespace, "get", "crd", "dynamographdeployments.nvidia.com").code == 0:
-        pytest.skip("the cluster has the operator's kinds")
-    said = verbs("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", *at(namespace))
+def test_an_api_server_that_goes_away_while_applying(verbs, at, namespace, images, program):
+    """A kubectl that loses the server at the first change, as one does whose server dies just then."""
+    real = shutil.which("kubectl")
+    broken = program / "kubectl"
+    broken.write_text(
+        f"""#!/bin/sh
+case " $* " in
+  *" --dry-run"*) ;;
+  *" apply "*) echo "Unable to connect to the server: dial tcp: connection refused" >&2; exit 1 ;;
+esac
+exec {real} "$@"
+"""
+    )
+    broken.chmod(0o755)
+    said = verbs(*DEPLOY, *at(namespace), PATH=f"{program}{os.pathsep}{os.environ['PATH']}")
     assert said.code == 1
-    assert re.search(r"^fail +crd: ", said.err, re.M)
+    last = one_sentence(said)
+    assert "does not answer" in last
+    assert "revision 1 may be applied in part; run the same command again, it goes on" in last
+    again = verbs(*DEPLOY, *at(namespace))
+    assert again.code == 0, again.err
 
 
 class Line:

@@ -52,6 +52,25 @@ def test_a_config_serves_with_each_compose(verbs, client, compose):
     assert left_over(client, "ngc-ngc-test-compose") == []
 
 
+def test_two_of_each_serve_under_the_other_engines_names(verbs, client):
+    with up(
+        verbs, client, "trtllm-disagg", "ngc-test-two",
+        "--set=spec.services.TrtllmPrefillWorker.replicas=2", "--set=spec.services.TrtllmDecodeWorker.replicas=2",
+    ) as deployed:  # fmt: skip
+        assert {deployed.first_word(f"question {number}") for number in range(8)} == {TRANSFERRED}
+        assert deployed.registered() == {"tensorrt_llm": 2, "tensorrt_llm_next": 2}
+
+
+def test_a_model_folder_of_this_machine_is_served_under_its_name(verbs, client, tmp_path):
+    image = f"dynamo-vllm-runtime:{catalog.read().framework('vllm').stand_in.version}-stand-in"
+    made = str(client("create", image)).strip()
+    client("cp", f"{made}:/opt/stand-in/model", str(tmp_path / "my-model"))
+    client("rm", made)
+    with up(verbs, client, "vllm-disagg", "ngc-test-model", f"--model={tmp_path / 'my-model'}") as deployed:
+        assert deployed.model == "my-model"
+        assert deployed.first_word() == TRANSFERRED
+
+
 def test_the_engine_refuses_gpus_that_its_flags_do_not_ask_for(verbs, client):
     """Otherwise the parallel configs above would prove nothing."""
     said = verbs(

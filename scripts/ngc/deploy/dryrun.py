@@ -7,49 +7,37 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ngc.deploy.cluster import kubectl
+from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.graph import KIND, Graph, plain
 from ngc.deploy.paths import Keys
 from ngc.deploy.rules import Found
-from ngc.errors import Failed, Wrong
+from ngc.errors import Wrong
 
-TIMEOUT = "20s"  # of one question to the server
-_NO_CONTEXT = re.compile(r'context "?[^"]*"? does not exist|no context exists')
 _NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
-_NO_SERVER = re.compile(
-    r"Unable to connect|connection refused|was refused|i/o timeout|no such host|Unauthorized|must be logged in|TLS handshake"
-)
 _NO_KIND = re.compile(rf'no matches for kind "{KIND}"')
 _INVALID = re.compile(r"^(?:\* |.* is invalid: )(?P<field>[\w.\[\]\"/-]+): (?P<what>.+)$", re.MULTILINE)
 
 
-def findings(graph: Graph, context: str, namespace: str) -> list[tuple[str, Found]]:
+def findings(graph: Graph, cluster: Cluster) -> list[tuple[str, Found]]:
     """What a server refuses of the file's objects, as findings of the rule `server`. Nothing is changed there.
 
-    Raises Wrong for a context that is not there, Failed where no server answers.
+    Raises Wrong for a namespace that is not there, Unreachable where no server answers.
     """
     objects = [*graph.beside, plain(graph.data)]
-    return [("server", found) for each in objects for found in _refused(each, context, namespace)]
+    return [("server", found) for each in objects for found in _refused(each, cluster)]
 
 
-def _refused(each: Mapping[str, Any], context: str, namespace: str) -> Iterator[Found]:
+def _refused(each: Mapping[str, Any], cluster: Cluster) -> Iterator[Found]:
     # `create`, for server-side apply names only some of the unknown fields.
-    said = _kubectl(
-        context, namespace, "create", "--dry-run=server", "--validate=strict", "-f", "-", text=json.dumps(each)
-    )
-    if said is None or "(AlreadyExists)" in said:
+    done = kubectl.call(cluster, "create", "--dry-run=server", "--validate=strict", "-f", "-", text=json.dumps(each))
+    said = done.err
+    if not done.code or "(AlreadyExists)" in said:
         return
     own = each.get("kind") == KIND
     name = f"{each.get('kind')} {each.get('metadata', {}).get('name')}: "
-    if _NO_CONTEXT.search(said):
-        raise Wrong(f"kubectl has no context '{context}'; `kubectl config get-contexts` lists them")
-    if missing := _NO_NAMESPACE.search(said):
-        raise Wrong(
-            f"there is no namespace '{missing[1]}' in the cluster of '{context}'; name one that is there with --namespace"
-        )
-    if _NO_SERVER.search(said):
-        raise Failed(
-            f"the API server of context '{context}' does not answer: {_one_line(said)}; try again, or leave out --context"
-        )
+    if _NO_NAMESPACE.search(said):
+        raise Wrong(kubectl.explain(cluster, done, ("create",)))
     if _NO_KIND.search(said):
         yield Found((), f"the cluster does not know {KIND}", "install the platform of Dynamo (dynamo-platform) there")
     elif unknown := re.findall(r'unknown field "([^"]+)"', said):
@@ -69,21 +57,6 @@ def _refused(each: Mapping[str, Any], context: str, namespace: str) -> Iterator[
             )
     else:
         yield Found((), f"{name}{_one_line(said)}", "mend it, or ask who runs the cluster")
-
-
-def _kubectl(context: str, namespace: str, *words: str, text: str) -> str | None:
-    """What kubectl says on stderr, None if it has nothing against it. Raises Failed where there is no kubectl."""
-    import sh
-
-    try:
-        run = sh.Command("kubectl")
-    except sh.CommandNotFound:
-        raise Failed("there is no kubectl on PATH; install it, or leave out --context") from None
-    try:
-        run("--context", context, "-n", namespace, f"--request-timeout={TIMEOUT}", *words, _in=text)
-    except sh.ErrorReturnCode as error:
-        return str(error.stderr.decode(errors="replace"))
-    return None
 
 
 def _keys(each: Mapping[str, Any], path: str) -> Keys:

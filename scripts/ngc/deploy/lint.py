@@ -21,6 +21,7 @@ from ngc.deploy import (
     rules_roles,
     serving,
 )
+from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.graph import Graph, find, load
 from ngc.deploy.paths import text
 from ngc.deploy.rules import ERROR, RULES, SEVERITIES, Found, Rule, Subject
@@ -79,15 +80,14 @@ def check_all(
     catalog: Catalog,
     configs: Sequence[str],
     sets: Sequence[str],
-    context: str | None = None,
-    namespace: str = "default",
+    cluster: Cluster | None = None,
 ) -> list[Report]:
-    """A report for each config, all of configs/ where none is named. `context`: ask that API server too. Raises Wrong, Failed."""
+    """A report for each config, all of configs/ where none is named. `cluster`: ask its API server too. Raises Wrong, Failed."""
     paths = [find(config) for config in configs] or sorted((ROOT / "configs").glob("*.yaml"))
     reports = []
     for path in paths:
         graph = edit.apply(load(path), sets)
-        reports.append(check(catalog, graph, dryrun.findings(graph, context, namespace) if context else ()))
+        reports.append(check(catalog, graph, dryrun.findings(graph, cluster) if cluster else ()))
     return reports
 
 

@@ -15,14 +15,7 @@ from ngc.clean import TEST_LABEL
 from ..background import begin, wait_for
 from ..logs import unexpected
 from ..programs import NATS
-
-
-def check_version(said, part, container):
-    """A stand-in has its distribution's version where image.yaml says so."""
-    if part.stand_in is not None and container.run("printenv", "STAND_IN_FOR").rc == 0:
-        assert said[: len(part.stand_in)] == part.stand_in, f"{said} is not the distribution's"
-    else:
-        assert said == part.version
+from ..versions import check_version
 
 
 @pytest.fixture(scope="module")

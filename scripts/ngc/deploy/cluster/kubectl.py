@@ -16,7 +16,10 @@ from ngc.errors import Failed, Wrong
 
 PROGRAM = "kubectl"
 OLDEST = (1, 25)  # the first whose --validate=strict asks the server
-CALL = 60.0  # seconds for one call that does not wait
+PROBE = (
+    10.0  # seconds for the first question to a server; whether it may be asked does not matter, only that it answers
+)
+CALL = 30.0  # seconds for one call that does not wait
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ class Unreachable(Failed):
 
 
 def choose(context: str | None, namespace: str | None) -> Cluster:
-    """The cluster that is meant. A context that was not named and is not the only one: asks on a terminal. Raises Wrong."""
+    """The cluster that is meant, which answers. A context that was not named and is not the only one: asks on a terminal.
+
+    Raises Wrong for an unclear choice, Unreachable for a server that does not answer.
+    """
     check_program()
     view = _view()
     contexts = {entry["name"]: entry.get("context") or {} for entry in view.get("contexts") or []}
@@ -77,7 +83,9 @@ def choose(context: str | None, namespace: str | None) -> Cluster:
     name = namespace or chosen.get("namespace") or "default"
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
         raise Wrong(f"--namespace is '{name}'; write lower-case letters, digits and dashes, 63 at most")
-    return Cluster(context, name, servers.get(chosen.get("cluster"), "unknown"))
+    cluster = Cluster(context, name, servers.get(chosen.get("cluster"), "unknown"))
+    call(cluster, "get", "--raw", "/version", f"--request-timeout={PROBE:.0f}s", timeout=PROBE)
+    return cluster
 
 
 def check_program() -> tuple[int, ...]:
@@ -135,15 +143,17 @@ def call(cluster: Cluster, *words: str, text: str | None = None, timeout: float 
             command, input=text or "", capture_output=True, text=True, errors="replace", timeout=timeout
         )
     except subprocess.TimeoutExpired:
-        raise Unreachable(
-            f"`{shlex.join(command)}` did not end within {timeout:.0f} s; does {cluster.server} answer?"
-        ) from None
+        raise _away(cluster, f"no answer within {timeout:.0f} s") from None
     made = Done(done.returncode, done.stdout, done.stderr)
     if made.code and (why := _unreachable(made.err)):
-        raise Unreachable(
-            f"the API server of context {cluster.context} does not answer at {cluster.server}: {why}; check the network and the context"
-        )
+        raise _away(cluster, why)
     return made
+
+
+def _away(cluster: Cluster, why: str) -> Unreachable:
+    return Unreachable(
+        f"the API server of context {cluster.context} does not answer at {cluster.server}: {why}; check the network and the context"
+    )
 
 
 def ask(cluster: Cluster, *words: str, text: str | None = None, timeout: float = CALL) -> Done:
