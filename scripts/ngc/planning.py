@@ -106,9 +106,11 @@ def possible(
         if not missing:
             kept.append(image)
             continue
-        able = [str(b.reference) for b in base.framework.bases if not any(b.lacks(part) for part in image.needs)]
+        able = [b for b in base.framework.bases if not any(b.lacks(part) for part in image.needs)]
+        # Of the release that this tree is made for, which its stand-in stands for too; else the newest.
+        same = [b for b in able if base.framework.stand_in and b.layout == base.framework.stand_in.layout]
         text = f"{name(image, base)} needs {' and '.join(missing)}, which {base.reference} does not have"
-        text += f"; build it with --base={able[-1]}" if able else "; build it on another --base"
+        text += f"; build it with --base={(same or able)[-1].reference}" if able else "; build it on another --base"
         if explicitly:
             raise Wrong(text)
         refused[name(image, base)] = text

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ngc import reference as references
+from ngc.bases import STAND_IN
 from ngc.catalog import Base, Catalog
 from ngc.deploy.graph import DECODE, PREFILL, WORKER, Graph, Service
 from ngc.errors import Wrong
+from ngc.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,24 @@ class Endpoint:
 
 
 def base_of(catalog: Catalog, graph: Graph) -> Base | None:
-    """The entry that describes the graph's workers: by their image, else the newest of their framework that knows serving."""
+    """The entry that describes the graph's workers: by their image's name, else by its version, else the stand-in's entry."""
     framework = next((f for f in catalog.frameworks if f.name == graph.framework), None)
     if framework is None:
         return None
-    for service in graph.workers:
-        try:
-            known = framework.known(references.parse(service.image)) if service.image else None
-        except Wrong:
-            continue
-        if known is not None and known.serving:
-            return known
-    return next((base for base in reversed(framework.bases) if base.serving), None)
+    images = [image for service in graph.workers if service.image and (image := _parsed(service.image))]
+    found = [known for image in images if (known := framework.known(image))]
+    # Ours are tagged after their base: 0.6.1-post1, 0.6.1-stand-in.
+    tags = {(image.tag or "").removesuffix(f"-{STAND_IN}") for image in images}
+    found += [base for base in framework.bases if base.version in tags]
+    found += [framework.stand_in] if framework.stand_in else []
+    return next((base for base in (*found, *framework.bases) if base.serving), None)
+
+
+def _parsed(image: str) -> Reference | None:
+    try:
+        return references.parse(image)
+    except Wrong:
+        return None  # lint says what is wrong with it
 
 
 def flag(words: Sequence[str], name: str | None, aliases: Mapping[str, str]) -> str | None:

@@ -11,4 +11,6 @@ def check(tensor: int, pipeline: int) -> None:
     log.info("tensor parallel %d, pipeline parallel %d", tensor, pipeline)
     told = os.environ.get("STAND_IN_GPUS")
     if told is not None and int(told) != tensor * pipeline:
-        raise ValueError(f"tensor parallel {tensor} x pipeline parallel {pipeline} is not the {told} GPUs of this worker")
+        raise ValueError(
+            f"tensor parallel {tensor} x pipeline parallel {pipeline} is not the {told} GPUs of this worker"
+        )
