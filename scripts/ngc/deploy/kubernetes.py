@@ -21,7 +21,7 @@ def objects(graph: Graph, metrics: str | None = None, serving: Mapping[str, Any]
         raise Wrong(text)
     image = next((s.image for s in (graph.frontend, *graph.services) if s is not None and s.image), None)
     made = [_beside(graph, entry) for entry in graph.beside]
-    made += [_claim(graph, name, entry) for name, entry in graph.claims.items() if entry.get("create")]
+    made += claims(graph)
     made += platform.objects(graph, image)
     for service in graph.services:
         made.append(_deployment(graph, service, metrics, serving or {}))
@@ -128,6 +128,11 @@ def _beside(graph: Graph, entry: Mapping[str, Any]) -> dict[str, Any]:
     metadata = entry.get("metadata") or {}
     labels = {**(metadata.get("labels") or {}), names.GRAPH_LABEL: graph.name}
     return {**entry, "metadata": {**metadata, "labels": labels}}
+
+
+def claims(graph: Graph) -> list[dict[str, Any]]:
+    """The claims that the config asks to be made."""
+    return [_claim(graph, name, entry) for name, entry in graph.claims.items() if entry.get("create")]
 
 
 def _claim(graph: Graph, name: str, entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,11 @@ Source: pods that the operator made on a real API server, and its code (dynamo, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ngc.deploy import names
-from ngc.deploy.graph import FRONTEND, FRONTEND_COMMAND, WORKER, Graph, Service
+from ngc.deploy.graph import FRONTEND, FRONTEND_COMMAND, WORKER, Graph, Mount, Service
 
 GRACE = 60  # seconds between SIGTERM and SIGKILL
 GPU = "nvidia.com/gpu"
@@ -21,7 +21,7 @@ _PORTS = {
     "planner": (names.PLANNER_PORT, "metrics"),
 }
 # Fields of mainContainer that are merged with what the operator gives; each other one replaces it.
-_MERGED = ("env", "envFrom", "resources", "volumeMounts")
+MERGED = ("env", "envFrom", "resources", "volumeMounts")
 
 
 def pod(
@@ -29,7 +29,7 @@ def pod(
 ) -> dict[str, Any]:
     """The pod's spec. `etcd` and `nats` are URLs, without a scheme for etcd as the operator gives it."""
     extra = {key: value for key, value in (service.spec.get("extraPodSpec") or {}).items() if key != "mainContainer"}
-    volumes = [*(extra.pop("volumes", None) or []), *_claims(service), *_shared_memory(service)]
+    volumes = [*(extra.pop("volumes", None) or []), *claim_volumes(service.mounts), *_shared_memory(service)]
     others = extra.pop("containers", None) or []
     made: dict[str, Any] = {"terminationGracePeriodSeconds": GRACE, **extra}
     made["containers"] = [_container(graph, service, etcd, nats, serving or {}), *others]
@@ -58,10 +58,10 @@ def _container(graph: Graph, service: Service, etcd: str, nats: str, serving: Ma
         "ports": _ports(service),
         "env": _environment(graph, service, etcd, nats, serving),
         "envFrom": [*(main.get("envFrom") or []), *secret],
-        "resources": _resources(service),
+        "resources": resources(service),
         "volumeMounts": _mounts(service),
         **_probes(service),
-        **{key: value for key, value in main.items() if key not in _MERGED},
+        **{key: value for key, value in main.items() if key not in MERGED},
     }
     made["name"] = MAIN  # the operator and our own verbs find it by its name
     # A probe of the config's own, beside mainContainer, replaces one whole and wins over mainContainer's.
@@ -103,7 +103,7 @@ def _ports(service: Service) -> list[dict[str, Any]]:
     return [{"name": name, "containerPort": number, "protocol": "TCP"}]
 
 
-def _resources(service: Service) -> dict[str, Any]:
+def resources(service: Service) -> dict[str, Any]:
     """mainContainer's, with the service's own amounts put in."""
     own: Mapping[str, Any] = service.spec.get("resources") or {}
     made: dict[str, Any] = {**(service.main.get("resources") or {})}
@@ -132,15 +132,20 @@ def _shared_memory(service: Service) -> list[dict[str, Any]]:
     return [{"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": service.shared_memory}}]
 
 
-def _claims(service: Service) -> list[dict[str, Any]]:
-    used = dict.fromkeys(mount.name for mount in service.mounts)
+def claim_volumes(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
+    """Volumes of the claims that are mounted, each once."""
+    used = dict.fromkeys(mount.name for mount in mounts)
     return [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in used]
+
+
+def claim_mounts(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
+    """Where claims are mounted."""
+    return [{"name": mount.name, "mountPath": mount.path} for mount in mounts]
 
 
 def _mounts(service: Service) -> list[dict[str, Any]]:
     memory = [{"name": "shared-memory", "mountPath": "/dev/shm"}] if service.shared_memory is not None else []
-    claims = [{"name": mount.name, "mountPath": mount.path} for mount in service.mounts]
-    return [*(service.main.get("volumeMounts") or []), *claims, *memory]
+    return [*(service.main.get("volumeMounts") or []), *claim_mounts(service.mounts), *memory]
 
 
 def _probes(service: Service) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ngc.deploy import compose, fields, kubernetes, schema
+from ngc.deploy import compose, fields, kubernetes, schema, v1beta1
 from ngc.deploy.graph import Graph, plain
 from ngc.deploy.paths import text
 from ngc.deploy.prepare import Prepared
@@ -16,6 +16,8 @@ from ngc.errors import Wrong
 
 DGD, KUBERNETES, COMPOSE = "dgd", "kubernetes", "compose"
 TARGETS = (DGD, KUBERNETES, COMPOSE)
+V1ALPHA1, V1BETA1 = "v1alpha1", "v1beta1"
+APIS = (V1ALPHA1, V1BETA1)
 FIRST = ("apiVersion", "kind", "metadata", "spec")  # keys in the order that people read them
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NO_NAMESPACE = ("Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CustomResourceDefinition")
@@ -26,9 +28,11 @@ _NO_TEXT = re.compile(
 
 
 def render(
-    prepared: Prepared, to: str, namespace: str | None = None, metrics: str | None = None
+    prepared: Prepared, to: str, namespace: str | None = None, metrics: str | None = None, api: str = V1ALPHA1
 ) -> list[dict[str, Any]]:
-    """The objects of a graph. `namespace`: written into each. Raises Wrong for what a target cannot express."""
+    """The objects of a graph. `namespace`: written into each; `api`: of a DynamoGraphDeployment. Raises Wrong for what cannot be expressed."""
+    if api != V1ALPHA1 and to != DGD:
+        raise Wrong(f"--api={api} is for --to=dgd: only a DynamoGraphDeployment has versions; leave it out")
     if namespace is not None and not _NAMESPACE.fullmatch(namespace):
         raise Wrong(f"--namespace is '{namespace}'; write lower-case letters, digits and dashes, 63 at most")
     if to == COMPOSE and (namespace or metrics):
@@ -42,6 +46,9 @@ def render(
         made = kubernetes.objects(prepared.graph, metrics, prepared.serving)
     elif metrics is not None:
         raise Wrong("--metrics is for --to=kubernetes; the operator marks its pods itself, as its chart is told to")
+    elif api == V1BETA1:
+        _of_their_kinds(prepared.graph)
+        made = v1beta1.objects(prepared.graph)
     else:
         made = [*map(dict, prepared.graph.beside), plain(prepared.graph.data)]
     return [_placed(entry, namespace) for entry in made]

@@ -18,6 +18,7 @@ REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: t
     help={
         "config": CONFIG,
         "to": "dgd, kubernetes or compose (default: dgd)",
+        "api": "of a DynamoGraphDeployment: v1alpha1, or v1beta1 for Dynamo from 1.2 on (default: v1alpha1)",
         "image": IMAGE,
         "base": BASE,
         "registry": REGISTRY,
@@ -30,7 +31,7 @@ REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: t
     iterable=["set"],
 )
 def render(  # type: ignore[no-untyped-def]
-    c, set, config=None, to="dgd", image=None, base=None, registry=None, namespace=None, metrics=None, out=None, json=False
+    c, set, config=None, to="dgd", api="v1alpha1", image=None, base=None, registry=None, namespace=None, metrics=None, out=None, json=False
 ):  # fmt: skip
     """What a config becomes: a DynamoGraphDeployment, plain Kubernetes objects, or a Compose file."""
     from json import dumps
@@ -41,8 +42,9 @@ def render(  # type: ignore[no-untyped-def]
     to = one_of("--to", to, renders.TARGETS)
     if metrics is not None:
         one_of("--metrics", metrics, kubernetes.METRICS)
+    api = one_of("--api", api, renders.APIS)
     prepared = prepare.prepare(catalog.read(), config, set, base, image, registry)
-    objects = renders.render(prepared, to, namespace, metrics)
+    objects = renders.render(prepared, to, namespace, metrics, api)
     if out is not None:
         print(*renders.write(prepared, objects, to, Path(out)), sep="\n")
         return
