@@ -129,7 +129,7 @@ def find(config: str | None, folder: Path = ROOT / "configs") -> Path:
     if config is None:
         raise Wrong(f"which config? add --config=NAME, one of: {', '.join(names)}; or the path of a file")
     path = Path(config)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if ("/" in config or path.suffix in (".yaml", ".yml")) and path.is_file():
         return path
     if config in names:
         return folder / f"{config}.yaml"
