@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+from pathlib import Path
 
 from tests.conftest import ROOT
 
@@ -14,6 +15,8 @@ from .conftest import PREFIX, made
 PAGE = ROOT / "docs" / "KUBERNETES.md"
 # What the page's commands may end with: a diff says by 1 that something would change.
 ENDS = {"diff": 1}
+# Run with the same flags where what they need is made: a claim and a model, a scraping client.
+ELSEWHERE = {"--fill-cache=hub": "test_modelcache.py", "--metrics=annotations": "test_metrics.py"}
 NEEDS_AN_IMAGE = ("deploy", "diff")
 
 
@@ -43,6 +46,9 @@ def test_every_command_of_the_page_does_what_it_says(cluster, verbs, images):
     for words in commands():
         name = words[1] if words[0] == "invoke" else words[0]
         if name in ("build", "push", "export"):  # tests of images run these; here is no registry
+            continue
+        if flag := next((flag for flag in ELSEWHERE if flag in words), None):
+            assert flag.partition("=")[0] in (Path(__file__).parent / ELSEWHERE[flag]).read_text()
             continue
         ready = put_in(words, cluster.context, own)
         if name == "kubectl":

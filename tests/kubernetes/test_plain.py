@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from ngc import catalog
 from ngc.deploy import graph
 from ngc.deploy.cluster import kubectl
+
+from .volumes import model_cache  # noqa: F401  # a fixture
 
 DISAGGREGATED = ("vllm-disagg", "vllm-disagg-rdma", "trtllm-disagg")
 # Devices that a node of the test does not have.
@@ -27,41 +28,6 @@ WITHOUT_HARDWARE = {
 def single_node() -> list[str]:
     paths = sorted((catalog.ROOT / "configs").glob("*.yaml"))
     return [path.stem for path in paths if all(service.nodes == 1 for service in graph.load(path).services)]
-
-
-@pytest.fixture
-def model_cache(namespace) -> Iterator[None]:
-    """The claim that a config names, on a folder of the node."""
-    cluster = namespace
-    name = f"{cluster.namespace}-model-cache"
-    volume = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolume",
-        "metadata": {"name": name, "labels": {"ngc-test/namespace": cluster.namespace}},
-        "spec": {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteMany"],
-            "hostPath": {"path": f"/tmp/{name}", "type": "DirectoryOrCreate"},
-            "claimRef": {"namespace": cluster.namespace, "name": "model-cache"},
-            "persistentVolumeReclaimPolicy": "Delete",
-        },
-    }
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "model-cache"},
-        "spec": {
-            "accessModes": ["ReadWriteMany"],
-            "resources": {"requests": {"storage": "1Gi"}},
-            "storageClassName": "",
-            "volumeName": name,
-        },
-    }
-    for entry in (volume, claim):
-        kubectl.ask(cluster, "create", "-f", "-", text=json.dumps(entry))
-    yield
-    # A volume belongs to no namespace, so it does not go with this one's.
-    kubectl.ask(cluster, "delete", "--wait=false", f"persistentvolume/{name}")
 
 
 @pytest.mark.parametrize("config", single_node())

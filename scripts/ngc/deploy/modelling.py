@@ -35,6 +35,11 @@ def with_model(prepared: Prepared, model: str) -> Prepared:
         )
     else:
         name = model
+    return served_from(prepared, model, name)
+
+
+def served_from(prepared: Prepared, model: str, name: str) -> Prepared:
+    """The graph with every worker on a model, by its path or Hugging Face name, served as `name`. Raises Wrong."""
     graph = prepared.graph
     changed = False
     for worker in graph.workers:
@@ -42,7 +47,7 @@ def with_model(prepared: Prepared, model: str) -> Prepared:
         changed |= _replace(main.get("args"), prepared.serving, model, name)
     if not changed:
         raise Wrong(
-            f"{graph.path}: no worker has a {prepared.serving.get('model', 'model')} to replace in its args; leave out --model"
+            f"{graph.path}: no worker has a {prepared.serving.get('model', 'model')} to replace in its args; leave the model out"
         )
     return replace(prepared, graph=of(graph.path, graph.data, graph.beside, graph.allowed))
 

@@ -38,6 +38,7 @@ _WISH = {
     help={
         **_WISH,
         "create-secrets": "make the Secrets that the config names, from the variables HF_TOKEN and NGC_API_KEY",
+        "fill-cache": "first fill the claim that the config mounts: hub for Hugging Face, or a folder with a model",
         "timeout": TIMEOUT,
         "plan": PLAN,
     },
@@ -45,14 +46,14 @@ _WISH = {
 )
 def deploy(  # type: ignore[no-untyped-def]
     c, set, config=None, to="dgd", base=None, image=None, registry=None, context=None, namespace=None, metrics=None,
-    force_conflicts=False, allow_stand_in=False, create_secrets=False, timeout="30m", plan=False,
+    force_conflicts=False, allow_stand_in=False, create_secrets=False, fill_cache=None, timeout="30m", plan=False,
 ):  # fmt: skip
     """Deploy a config to a cluster and wait until it serves."""
     from ngc.deploy.cluster import deploying
 
     wish = deploying.Wish(
         config, one_of("--to", to, deploying.CLUSTER_TARGETS), set, base, image, registry, context, namespace, metrics,
-        create_secrets, force_conflicts, allow_stand_in, duration("--timeout", timeout),
+        create_secrets, force_conflicts, allow_stand_in, duration("--timeout", timeout), fill_cache,
     )  # fmt: skip
     if plan:
         print(deploying.described(deploying.plan(catalog.read(), wish)))

@@ -90,9 +90,25 @@ def status(c, config=None, context=None, namespace=None, json=False):  # type: i
         raise Exit(code=1)
 
 
-@verb(help={**_WHERE, "json": JSON})
-def smoke(c, config=None, context=None, namespace=None, json=False):  # type: ignore[no-untyped-def]
+@verb(
+    help={
+        **_WHERE,
+        "bench": "on a cluster: measure NIXL between two pods like the workers, and say whether it goes over RDMA",
+        "image": "with --bench: the image with bench-nixl (default: the benchmark image beside the deployed one)",
+        "json": JSON,
+    }
+)
+def smoke(c, config=None, context=None, namespace=None, bench=False, image=None, json=False):  # type: ignore[no-untyped-def]
     """Ask a deployment: its models, one chat completion each, and on the stand-in the hand-over."""
+    if bench:
+        from ngc.deploy.cluster import bench as benches
+        from ngc.deploy.cluster import kubectl
+
+        if _local(context, namespace):
+            raise benches.without_a_cluster()
+        measured = benches.bench(kubectl.choose(context, namespace), config, image)
+        print(jsons.dumps(benches.as_data(measured), indent=2) if json else benches.page(measured))
+        return
     data, _, conversation, wrong = _look(config, context, namespace)
     print(jsons.dumps(data, indent=2) if json else conversation)
     if wrong:

@@ -11,7 +11,7 @@ from typing import Any
 from ngc.catalog import Catalog
 from ngc.deploy import lint, names, prepare, render
 from ngc.deploy import promise as promises
-from ngc.deploy.cluster import applying, images, kubectl, preflight, revisions, secrets, waiting
+from ngc.deploy.cluster import applying, images, kubectl, modelcache, preflight, revisions, secrets, waiting
 from ngc.deploy.cluster.kubectl import Cluster, Unreachable
 from ngc.deploy.cluster.preflight import Check
 from ngc.deploy.cluster.revisions import Part, Revision
@@ -39,6 +39,7 @@ class Wish:
     force_conflicts: bool = False
     allow_stand_in: bool = False
     timeout: float = 1800.0
+    fill_cache: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Plan:
 def plan(catalog: Catalog, wish: Wish) -> Plan:
     """Work out everything that can be known without changing anything. Raises Wrong."""
     prepared = prepare.prepare(catalog, wish.config, wish.sets, wish.base, wish.image, wish.registry)
+    if wish.fill_cache is not None:
+        prepared = modelcache.with_folder(prepared, wish.fill_cache)
     lint.refuse(catalog, prepared.graph)
     graph = prepared.graph
     if graph.frontend is None:
@@ -100,6 +103,9 @@ def deploy(catalog: Catalog, wish: Wish) -> Revision:
         if wish.create_secrets:
             secrets.create(made.cluster, made.prepared)
         _report(preflight.checks(made.cluster, made.prepared, wish.to))
+    if wish.fill_cache is not None:
+        with _phase("the claim may be filled in part, nothing else was changed"):
+            modelcache.fill(made.cluster, made.prepared, wish.fill_cache)
     return bring(made.cluster, made.revision, wish.force_conflicts, wish.timeout)
 
 

@@ -1,0 +1,77 @@
+"""A model on a claim: filled once from a folder of this machine, served offline from there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from ngc import catalog
+from ngc.deploy import graph, prepare
+from ngc.deploy.cluster import kubectl, modelcache
+from ngc.errors import Wrong
+
+from .volumes import model_cache  # noqa: F401  # a fixture
+
+DEPLOY = ("deploy", "--config=vllm-cache", "--to=kubernetes", "--base=stand-in", "--allow-stand-in", "--timeout=3m")
+
+
+@pytest.fixture
+def folder(namespace, images, tmp_path):
+    """A model folder of this machine: the stand-in's own, out of a pod."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "model"},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": images["vllm"], "command": ["sleep", "infinity"]}],
+        },
+    }
+    kubectl.ask(namespace, "create", "-f", "-", text=json.dumps(pod))
+    kubectl.ask(namespace, "wait", "--for=condition=Ready", "pod/model", "--timeout=60s", timeout=70)
+    target = tmp_path / "my-model"
+    target.mkdir()
+    packed = subprocess.run(
+        [*namespace.words, "exec", "model", "--", "tar", "-C", "/opt/stand-in/model", "-cf", "-", "."], check=True, capture_output=True
+    )  # fmt: skip
+    subprocess.run(["tar", "-C", str(target), "-xf", "-"], input=packed.stdout, check=True)
+    kubectl.ask(namespace, "delete", "pod", "model", "--wait=false")
+    return target
+
+
+@pytest.mark.usefixtures("model_cache")
+def test_a_folder_fills_the_claim_once_and_is_served_from_it(verbs, at, namespace, folder):
+    done = verbs(*DEPLOY, f"--fill-cache={folder}", *at(namespace))
+    assert done.code == 0, done.err
+    assert "/models/my-model: 0.00 GB" in done.err
+    data = json.loads(verbs("status", "--json", *at(namespace)).out)
+    assert (data["healthy"], data["models"]) == (True, ["my-model"])
+    again = verbs(*DEPLOY, f"--fill-cache={folder}", *at(namespace))
+    assert again.code == 0, again.err
+    assert "/models/my-model is there already" in again.err
+    left = kubectl.get(namespace, "pods", "--selector", modelcache.LABEL)
+    assert all("deletionTimestamp" in pod["metadata"] for pod in left)
+
+
+def test_a_folder_that_is_no_model_is_refused(verbs, at, namespace, tmp_path, images):
+    said = verbs(*DEPLOY, f"--fill-cache={tmp_path}", *at(namespace))
+    assert said.code == 2
+    assert "write hub, or a folder with a model" in said.err
+
+
+def test_a_config_without_a_claim_has_nothing_to_fill():
+    prepared = prepare.prepare(catalog.read(), "vllm-agg")
+    with pytest.raises(Wrong, match="no claim is mounted at one path by every service"):
+        modelcache.with_folder(prepared, modelcache.HUB)
+
+
+def test_the_download_asks_for_the_config_s_models_with_a_token_by_name_and_not_offline():
+    one = graph.load(graph.find("vllm-cache"))
+    pod = modelcache._pod(one, modelcache.claim_of(one), "image", ["python3"])
+    container = pod["spec"]["containers"][0]
+    names = {entry["name"] for entry in container["env"]}
+    assert "HF_HOME" in names
+    assert "HF_HUB_OFFLINE" not in names
+    assert container["envFrom"] == [{"secretRef": {"name": "hf-token-secret", "optional": True}}]
