@@ -6,6 +6,7 @@ test_<framework>   contract tests of the built images of a framework (never buil
 serving            stacks on this machine, by Compose, from the stand-in's images (which must be built)
 kubernetes         deployments on the cluster of KUBECONFIG (the kinds from DYNAMO_CRDS if it has none); -- -k NAME
 mutants            break each image in one fact, and see that its contract test fails (on the stand-in); -- --sample, -k NAME
+layouts            every layout of the stand-in: made, built on and tested; -- NAME for a layout, framework or release
 tables             write the tables in README and docs anew
 golden             write tests/golden anew: what each of configs/ becomes; -- --check compares
 lock               make requirements.lock anew from pyproject.toml
@@ -134,6 +135,13 @@ def mutants(session: nox.Session) -> None:
     """Break the stand-in's images in one fact each, and see that the contract test for it fails."""
     prepare(session)
     session.run("python", "-m", "ngc.mutants", *session.posargs, env={"PYTHONPATH": "scripts"})
+
+
+@nox.session(venv_backend=BACKEND, default=False)
+def layouts(session: nox.Session) -> None:
+    """Make every layout of the stand-in, build the images on it, and hold them to their contract."""
+    prepare(session)
+    session.run("python", "-m", "ngc.layouts", *session.posargs, env={"PYTHONPATH": "scripts"})
 
 
 @nox.session(venv_backend=BACKEND, default=False)

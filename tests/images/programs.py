@@ -15,10 +15,20 @@ print(json.dumps({"libraries": {k: [f for f in v if f not in modules] for k, v i
 # The version of the UCX in a folder, whose libraries a wheel has under names of its own; and all of its settings.
 UCX_VERSION = """
 import ctypes, glob, sys
-(path,) = glob.glob(sys.argv[1] + "/libucp[-.]*.so.0.0.0") or glob.glob(sys.argv[1] + "/libucp.so.0.0.0")
+(path,) = glob.glob(sys.argv[1] + "/libucp*.so.0.0.0")
 version = ctypes.CDLL(path).ucp_get_version_string
 version.restype = ctypes.c_char_p
 print(version().decode())
+"""
+
+# What `ucx_info -c` prints, where there is no ucx_info; 1 stands for names and values.
+UCX_SETTINGS = """
+import ctypes, glob, sys
+ucp, ucs = (ctypes.CDLL(*glob.glob(f"{sys.argv[1]}/lib{name}*.so.0.0.0")) for name in ("ucp", "ucs-"))
+libc = ctypes.CDLL(None)
+known = ctypes.c_char.in_dll(ucs, "ucs_config_global_list")
+ucs.ucs_config_parser_print_all_opts(ctypes.c_void_p.in_dll(libc, "stdout"), b"UCX_", 1, ctypes.byref(known), None)
+libc.fflush(None)
 """
 
 PLUGINS = """

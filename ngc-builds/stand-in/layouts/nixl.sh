@@ -8,7 +8,7 @@
 set -euo pipefail
 wheel=$1 trees=$2 build=$3
 python=$(python3 -c 'import sys; print(f"python{sys.version_info[0]}.{sys.version_info[1]}")')
-dist=usr/local/lib/$python/dist-packages
+dist=usr/local/lib/python3.12/dist-packages # the real images' Python
 native=.nixl_cu13.mesonpy.libs
 bundled=nixl_cu13.libs
 

@@ -8,14 +8,12 @@ set -euo pipefail
 stage=$1 trees=$2
 python=$(basename "$(echo "$stage"/opt/dynamo/venv/lib/python3.*)")
 from=$stage/opt/dynamo/venv/lib/$python/site-packages
-dist=usr/local/lib/$python/dist-packages
+dist=usr/local/lib/python3.12/dist-packages # the real images' Python
 
 mkdir -p "$trees/system/$dist" "$trees/system/opt/dynamo" "$trees/system/usr/local" "$trees/dynamo/$dist"
 cp -a "$from/." "$trees/system/$dist/"
 rm -rf "$trees/system/$dist"/nixl* "$trees/system/$dist"/.nixl*
 mv "$trees/system/$dist"/dynamo "$trees/system/$dist"/ai_dynamo* "$trees/dynamo/$dist/"
-# The real images have Python 3.12, and their variables say so; on Debian 12 that folder is a link.
-[ "$python" = python3.12 ] || ln -s "$python" "$trees/system/usr/local/lib/python3.12"
 
 cp -a "$stage/opt/stand-in" "$trees/system/opt/"
 cp -a "$stage/opt/dynamo/wheelhouse" "$trees/system/opt/dynamo/"

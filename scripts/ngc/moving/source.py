@@ -10,8 +10,10 @@ from typing import Any
 
 from ngc.errors import Wrong
 
-# Words that need no quotes: no YAML value of another kind, no sign that means something at their start.
-_PLAIN = re.compile(r"--?[A-Za-z][\w.=/-]*|[A-Za-z/][\w./-]*|[A-Za-z][\w./-]*:[\w./-]+(?:@sha256:[0-9a-f]+)?")
+# Words that need no quotes: no YAML value of another kind (a number has one dot at most), no sign with a meaning at their start.
+_PLAIN = re.compile(
+    r"--?[A-Za-z][\w.=/-]*|\d+\.\d+\.\d+[\w.-]*|[A-Za-z/][\w./-]*|[A-Za-z][\w./-]*:[\w./-]+(?:@sha256:[0-9a-f]+)?"
+)
 _RESERVED = frozenset(("true", "false", "yes", "no", "on", "off", "null", "y", "n"))
 
 

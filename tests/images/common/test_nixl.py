@@ -25,7 +25,8 @@ def real(container, path):
 def test_nixl_is_the_version_of_the_base(container, component):
     """TensorRT-LLM and vLLM break with a NIXL other than the one they were built with (NVIDIA/TensorRT-LLM#9752)."""
     program = "from importlib.metadata import version; print(version('nixl'))"
-    check_version(container.python(program), component("nixl"), container)
+    nixl = component("nixl")
+    check_version(container.python(program), nixl, container)
 
 
 def test_ucx_is_the_version_of_the_base(container, component):

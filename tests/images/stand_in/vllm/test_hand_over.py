@@ -8,31 +8,32 @@ import pytest
 import sh
 
 from ..stack import Model, wait_for
+from .conftest import Words
 
-PREFILL = "--is-prefill-worker"
 REQUESTS, GENERATE = "dynamo_component_requests_total{", 'dynamo_endpoint="generate"'
 
 
 @pytest.fixture(scope="module")
-def pair(services: tuple) -> Model:
-    """A prefill worker, and a decode worker without a role flag, as upstream's deployments have it."""
+def pair(services: tuple, words: Words) -> Model:
+    """A prefill worker and a decode worker, as upstream's deployments have them."""
     stack, url = services
     model = Model(stack, url, "vllm")
-    model.prefill, model.decode = model.worker(PREFILL), model.worker()
+    model.prefill, model.decode = model.worker(*words.prefill), model.worker(*words.decode)
     model.wait_for_workers("backend", "prefill")
     model.wait_for_answer()
     return model
 
 
-def test_a_decode_worker_without_a_role_flag_reads_the_prefill_over_nixl(pair: Model):
+def test_a_decode_worker_reads_the_prefill_over_nixl(pair: Model):
+    """Up to 0.9 it has no role flag in upstream's deployments."""
     assert pair.first_word() == "transferred"
 
 
 def test_simultaneous_requests_do_not_overwrite_each_other(pair: Model):
     """With too few KV slots most of these were 'corrupt'."""
     with ThreadPoolExecutor(48) as pool:
-        words = list(pool.map(lambda number: pair.first_word(f"prompt {number}"), range(192)))
-    assert words == ["transferred"] * 192
+        first = list(pool.map(lambda number: pair.first_word(f"prompt {number}"), range(192)))
+    assert first == ["transferred"] * 192
 
 
 def test_an_answer_has_the_length_asked_for(pair: Model):
@@ -45,36 +46,36 @@ def test_the_answer_is_computed_locally_without_a_prefill_worker(model: Model):
     assert model.first_word() == "local"
 
 
-def test_the_explicit_decode_role_hands_over_too(model: Model):
-    model.worker(PREFILL)
-    model.worker("--is-decode-worker")
+def test_the_explicit_decode_role_hands_over_too(model: Model, words: Words):
+    model.worker(*words.prefill)
+    model.worker(*words.explicit)
     model.wait_for_workers("backend", "prefill")
     model.wait_for_answer()
     assert model.first_word() == "transferred"
 
 
-def test_a_restarted_prefill_worker_is_read_again(model: Model):
+def test_a_restarted_prefill_worker_is_read_again(model: Model, words: Words):
     """Its NIXL agent needs a new name: with the old one decode got NIXL_ERR_NOT_FOUND."""
-    prefill = model.worker(PREFILL)
-    model.worker()
+    prefill = model.worker(*words.prefill)
+    model.worker(*words.decode)
     model.wait_for_workers("backend", "prefill")
     wait_for(lambda: model.first_word() == "transferred", 20, "a first hand-over")
     prefill.restart()
     wait_for(lambda: model.first_word() == "transferred", 60, "a hand-over after the restart")
 
 
-def test_wrong_content_is_noticed(model: Model):
+def test_wrong_content_is_noticed(model: Model, words: Words):
     """The other tests prove something only because this one fails the check."""
-    model.worker(PREFILL, options=("--env", "STAND_IN_FAULT=corrupt"))
-    model.worker()
+    model.worker(*words.prefill, options=("--env", "STAND_IN_FAULT=corrupt"))
+    model.worker(*words.decode)
     model.wait_for_workers("backend", "prefill")
     model.wait_for_answer()
     assert model.first_word() == "corrupt"
 
 
-def test_a_worker_without_the_nixl_connector_cannot_read(model: Model):
-    model.worker(PREFILL)
-    model.worker("--connector", "none")
+def test_a_worker_without_the_nixl_connector_cannot_read(model: Model, words: Words):
+    model.worker(*words.prefill)
+    model.worker(*words.unlinked)
     model.wait_for_workers("backend", "prefill")
     model.wait_for_answer()
     assert model.first_word() == "unlinked"
@@ -118,11 +119,11 @@ def test_repeated_prompts_go_to_the_worker_that_has_them(services: tuple, framew
     assert [where(prompt) for prompt in prompts] == first
 
 
-def test_flags_are_those_of_dynamo_and_vllm(model: Model):
-    """Upstream's own errors come out, as the wheel's code is unchanged."""
+def test_flags_are_those_of_dynamo_and_vllm(model: Model, words: Words):
+    """Upstream's own errors come out, as the wheel's code is unchanged; from 1.0.0 on the second is the stub's."""
     unknown = model.worker("--no-such-flag")
-    both = model.worker("--kv-transfer-config", '{"kv_connector": "NixlConnector", "kv_role": "kv_both"}')
-    for worker, text in ((unknown, "unrecognized arguments: --no-such-flag"), (both, "Cannot specify both")):
+    wrong = model.worker(*words.wrong)
+    for worker, text in ((unknown, "unrecognized arguments: --no-such-flag"), (wrong, words.refusal)):
         wait_for(lambda worker=worker: worker.inspect("{{.State.Running}}") == "false", 20, "the worker's end")
         assert worker.inspect("{{.State.ExitCode}}") != "0"
         assert text in worker.logs()
