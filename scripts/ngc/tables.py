@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from ngc import enginefiles, sizes
+from ngc import comparisonpage, enginefiles, sizes
 from ngc.catalog import ROOT, Catalog, read
 from ngc.errors import Failed, Wrong
 
@@ -58,6 +58,9 @@ TABLES: Mapping[str, Callable[[Catalog], list[Sequence[str]]]] = {
     "releases": releases,
     "verbs": verbs,
     "rules": rules,
+    "figures": comparisonpage.figures,
+    "layers": comparisonpage.layers,
+    "promise": comparisonpage.promise,
 }
 
 
