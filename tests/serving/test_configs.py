@@ -10,7 +10,6 @@ from ngc.deploy import graph, serving
 from .deployed import left_over, up
 
 TRANSFERRED, LOCAL = "transferred", "local"
-SEVERAL_NODES = "several nodes"
 # What a config needs changed to run without its hardware: the stand-in's UCX must not look for a NIC that is not there.
 WITHOUT_HARDWARE = {"vllm-disagg-rdma": ["--set=spec.envs[0].value=all"]}
 
@@ -87,4 +86,4 @@ def test_the_engine_refuses_gpus_that_its_flags_do_not_ask_for(verbs, client):
 def test_a_config_for_several_nodes_is_refused_with_the_reason(verbs):
     said = verbs("up", "--config=vllm-multinode", "--base=stand-in")
     assert said.code == 2
-    assert "runs on several nodes, and Compose is one machine" in said.err
+    assert "VllmDecodeWorker runs on 2 nodes, and Compose is one machine" in said.err

@@ -96,6 +96,7 @@ def test_a_wrong_flag(verbs, engine_ready, words, said):
 
 @pytest.mark.parametrize("verb", ["down", "status", "logs", "smoke"])
 def test_nothing_is_up(verbs, verb, tmp_path):
-    said = verbs(verb, XDG_STATE_HOME=str(tmp_path))
+    (tmp_path / "config").write_text("apiVersion: v1\nkind: Config\n")
+    said = verbs(verb, XDG_STATE_HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "config"))
     assert said.code == 2
     assert "no stack is up on this machine; `invoke up --config=NAME` starts one" in said.err

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json as jsons
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
 from ngc import catalog
 from ngc.errors import Wrong
 from ngc.verbs.common import BASE, JSON, duration, one_of, verb
+
+if TYPE_CHECKING:
+    from ngc.deploy.cluster.kubectl import Cluster
 
 CONFIG = "name in configs/, or the path of a file"
 SET = "change a field, as PATH=VALUE, such as spec.services.Frontend.replicas=2; may be repeated"
@@ -65,6 +68,20 @@ def _local(context: str | None, namespace: str | None) -> bool:
     return context is None and namespace is None and bool(stacks.known())
 
 
+def _cluster(context: str | None, namespace: str | None) -> Cluster:
+    """The cluster that is meant, after no stack was found here. Raises Wrong for both where neither is clear."""
+    from ngc.deploy.cluster import kubectl
+
+    try:
+        return kubectl.choose(context, namespace)
+    except Wrong as error:
+        if context is not None or namespace is not None:
+            raise
+        raise Wrong(
+            f"no stack is up on this machine; `invoke up --config=NAME` starts one; and for a cluster: {error}"
+        ) from None
+
+
 def _look(
     config: str | None, context: str | None, namespace: str | None
 ) -> tuple[dict[str, Any], str, str, Sequence[str]]:
@@ -75,9 +92,9 @@ def _look(
         seen = localview.look(composecli.find(), stacks.choose(config), request=True)
         found = localview.problems(seen)
         return localview.as_data(seen, found), localview.page(seen, found), localview.asked(seen, found), found
-    from ngc.deploy.cluster import kubectl, reporting
+    from ngc.deploy.cluster import reporting
 
-    view = reporting.view(kubectl.choose(context, namespace), config)
+    view = reporting.view(_cluster(context, namespace), config)
     return reporting.as_data(view), reporting.page(view), reporting.asked(view), view.problems
 
 
@@ -102,11 +119,10 @@ def smoke(c, config=None, context=None, namespace=None, bench=False, image=None,
     """Ask a deployment: its models, one chat completion each, and on the stand-in the hand-over."""
     if bench:
         from ngc.deploy.cluster import bench as benches
-        from ngc.deploy.cluster import kubectl
 
         if _local(context, namespace):
             raise benches.without_a_cluster()
-        measured = benches.bench(kubectl.choose(context, namespace), config, image)
+        measured = benches.bench(_cluster(context, namespace), config, image)
         print(jsons.dumps(benches.as_data(measured), indent=2) if json else benches.page(measured))
         return
     data, _, conversation, wrong = _look(config, context, namespace)
@@ -133,8 +149,8 @@ def logs(c, config=None, context=None, namespace=None, component=None, follow=Fa
             raise Wrong("a stack of this machine keeps one log for all runs of a process; leave out --previous")
         code = local.logs(config, component, follow, tail or None)
     else:
-        from ngc.deploy.cluster import kubectl, reporting
+        from ngc.deploy.cluster import reporting
 
-        code = reporting.logs(kubectl.choose(context, namespace), config, component, follow, previous, tail or None)
+        code = reporting.logs(_cluster(context, namespace), config, component, follow, previous, tail or None)
     if code:
         raise Exit(code=code)
