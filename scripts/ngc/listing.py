@@ -57,6 +57,15 @@ def _found(names: Sequence[str]) -> dict[str, Found] | None:
         return None
 
 
+def releases(catalog: Catalog) -> list[str]:
+    """A line for each known base of each framework: which releases there are to build on, and how each was checked."""
+    return [
+        f"{framework.name}: {base.reference} (checked: {base.checked})"
+        for framework in catalog.frameworks
+        for base in framework.bases
+    ]
+
+
 def print_rows(table: Sequence[dict[str, Any]], as_json: bool) -> None:
     """Print the rows as data, or as a table with the notes of the bases under it."""
     if as_json:

@@ -152,3 +152,11 @@ def test_a_warning_that_ucx_perftest_gives_every_time_is_left_out():
 
 def test_the_report_is_asked_for_without_choosing_a_transport(tmp_path):
     assert set(ucx_log.environment(tmp_path)) == {"UCX_PROTO_INFO", "UCX_LOG_FILE"}
+
+
+def test_a_head_on_two_lines_is_one_head():
+    """UCX 1.22 writes them so; bench-nixl called the transport unknown."""
+    one = "| ucp_context_0 intra-node cfg#1 | remote memory read by ucp_get*(multi) into host memory from host    |"
+    first, second = (f"| {cell.strip()} |" for cell in one.strip("|").split("|"))
+    head = "[1795569375.298535] [vm:21836:0]   "
+    assert ucx_log.parse(NIXL_READ.replace(one, f"{first}\n{head}{second}")) == ucx_log.parse(NIXL_READ)

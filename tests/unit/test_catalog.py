@@ -123,3 +123,14 @@ import runpy, nox.registry
 runpy.run_path(root + "/noxfile.py")
 print(json.dumps(list(nox.registry.get())))
 """
+
+
+def test_every_entry_with_a_layout_has_a_stand_in_of_its_own(root):
+    from ngc import bases, catalog
+
+    for framework in catalog.read(root).frameworks:
+        layouts = {base.key for base in framework.bases if base.layout}
+        made = bases.stand_ins(framework)
+        assert {base.key for base in made.values()} <= layouts
+        assert all(name.startswith(f"dynamo-stand-in-{framework.name}:") for name in made)
+        assert len(made) >= 4

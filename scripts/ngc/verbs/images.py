@@ -34,8 +34,10 @@ def list_(c, base=None, json=False):  # type: ignore[no-untyped-def]
     """What can be built: image, base, parent, purpose, and what is built already."""
     from ngc import listing
 
-    rows = listing.rows(catalog.read(), base)
-    listing.print_rows(rows, as_json=json)
+    table = catalog.read()
+    listing.print_rows(listing.rows(table, base), as_json=json)
+    if not json:
+        print("\nwhat can be built on, with --base=REFERENCE:", *listing.releases(table), sep="\n  ")
 
 
 def _declare(doc: str) -> Any:
