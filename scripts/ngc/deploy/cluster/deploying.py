@@ -98,46 +98,51 @@ def parts(graph: Graph) -> tuple[Part, ...]:
 
 def deploy(catalog: Catalog, wish: Wish) -> Revision:
     """Apply a config and wait until it serves. Raises Wrong before anything was changed, Failed with the cause."""
-    made = plan(catalog, wish)
-    with _phase("nothing was changed"):
+    with _telling("nothing was changed") as changed:
+        made = plan(catalog, wish)
         if wish.create_secrets:
             secrets.create(made.cluster, made.prepared)
         _report(preflight.checks(made.cluster, made.prepared, wish.to))
-    if wish.fill_cache is not None:
-        with _phase("the claim may be filled in part, nothing else was changed"):
+        if wish.fill_cache is not None:
+            changed.append("the claim may be filled in part, nothing else was changed")
             modelcache.fill(made.cluster, made.prepared, wish.fill_cache)
     return bring(made.cluster, made.revision, wish.force_conflicts, wish.timeout)
 
 
 def bring(cluster: Cluster, revision: Revision, force: bool, timeout: float) -> Revision:
     """Check, apply, keep and await a revision. Raises Wrong, Failed."""
-    with _phase("nothing was changed"):
+    with _telling("nothing was changed") as changed:
         there = applying.live(cluster, revision.objects)
         objects = applying.adapted(revision.objects, there)
         applying.check(cluster, objects, there, force)
         before = revisions.history(cluster, revision.graph)
-    # The same again, after an interruption for instance, is no new revision.
-    same = bool(before) and list(before[-1].objects) == list(revision.objects)
-    number = before[-1].number if same else (before[-1].number if before else 0) + 1
-    revision = replace(revision, number=number, parts=tuple(_awaited(part, objects) for part in revision.parts))
-    with _phase(f"revision {number} may be applied in part; run the same command again, it goes on"):
+        # The same again, after an interruption for instance, is no new revision.
+        same = bool(before) and list(before[-1].objects) == list(revision.objects)
+        number = before[-1].number if same else (before[-1].number if before else 0) + 1
+        revision = replace(revision, number=number, parts=tuple(_awaited(part, objects) for part in revision.parts))
+        changed.append(f"revision {number} may be applied in part; run the same command again, it goes on")
         # Kept before it is applied: whatever happens then, there is a record of what was meant.
         revisions.write(cluster, revision)
         applying.apply(cluster, objects, force)
         applying.prune(cluster, revision.graph, objects)
         revisions.trim(cluster, revision.graph)
-    print(f"revision {number} of {revision.graph} is applied; waiting until it serves", file=sys.stderr)
-    with _phase(
-        f"revision {number} is applied and stays; run the same command again to go on waiting, `invoke rollback` takes it back"
-    ):
-        try:
-            waiting.wait(cluster, revision, timeout)
-        except Unreachable:
-            raise
-        except Failed:
-            revisions.set_state(cluster, revision, revisions.FAILED)
-            raise
-        revisions.set_state(cluster, revision, revisions.SERVING)
+        changed.append(
+            f"revision {number} is applied and stays; run the same command again to go on waiting, `invoke rollback` takes it back"
+        )
+        print(f"revision {number} of {revision.graph} is applied; waiting until it serves", file=sys.stderr)
+        return _awaited_revision(cluster, revision, timeout)
+
+
+def _awaited_revision(cluster: Cluster, revision: Revision, timeout: float) -> Revision:
+    """Wait, and note how the revision did; a server that does not answer says nothing about it."""
+    try:
+        waiting.wait(cluster, revision, timeout)
+    except Unreachable:
+        raise
+    except Failed:
+        revisions.set_state(cluster, revision, revisions.FAILED)
+        raise
+    revisions.set_state(cluster, revision, revisions.SERVING)
     return replace(revision, state=revisions.SERVING)
 
 
@@ -190,11 +195,12 @@ def _report(checks: Sequence[Check]) -> None:
 
 
 @contextmanager
-def _phase(changed: str) -> Iterator[None]:
-    """Whatever ends this part of the work also says what was changed."""
+def _telling(changed: str) -> Iterator[list[str]]:
+    """Whatever ends the work also says what was changed: the last of a list, to which the work adds as it goes on."""
+    told = [changed]
     try:
-        yield
+        yield told
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {changed}") from None
+        raise Interrupted(f"interrupted: {told[-1]}") from None
     except Unreachable as error:
-        raise Failed(f"{error} ({changed})") from None
+        raise Failed(f"{error} ({told[-1]})") from None
