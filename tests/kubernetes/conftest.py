@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,13 +126,21 @@ def images(cluster: Cluster) -> Mapping[str, str]:
         for f in catalog.read().frameworks
         if f.stand_in
     }
+    # A node tells of an image that was just loaded only with its next status, some ten seconds later.
+    deadline = time.monotonic() + 40
+    while (missing := _unknown(cluster, wanted.values())) and time.monotonic() < deadline:
+        time.sleep(1)
+    require("cluster", f"no node has {', '.join(missing)}; build and load them first" if missing else None)
+    return wanted
+
+
+def _unknown(cluster: Cluster, images: Iterable[str]) -> list[str]:
+    """Those of the images that no node tells of."""
     nodes = kubectl.get(cluster, "nodes")
     known = {
         name for node in nodes for image in node["status"].get("images") or [] for name in image.get("names") or []
     }
-    missing = sorted(name for name in wanted.values() if not any(f"/{k}".endswith(f"/{name}") for k in known))
-    require("cluster", f"no node has {', '.join(missing)}; build and load them first" if missing else None)
-    return wanted
+    return sorted(name for name in images if not any(f"/{k}".endswith(f"/{name}") for k in known))
 
 
 @pytest.fixture(scope="session")
