@@ -137,8 +137,8 @@ def _changes(
         at += [moved.oldest] if moved.oldest else []
     changes = [Change(path, text, made.text, made.done) for path, text, made in found if made.text != text]
     look = [f"{path.relative_to(root)}: {line}" for path, _, made in found for line in made.look]
-    if any(change.path.name == "image.yaml" for change in changes):
-        look.append("README.md and docs/: `nox -s tables` writes the tables anew that come from image.yaml")
+    if changes:  # the tables come from image.yaml, the golden files from configs and the base that the Dockerfile names
+        look.append("README.md, docs/ and tests/golden: `nox -s tables golden` writes anew what comes from these files")
     return changes, look, min(at, default=None)
 
 

@@ -39,7 +39,6 @@ def fresh_cache(monkeypatch, tmp_path):
 @pytest.fixture
 def checkout(root, tmp_path, filled):
     """A tree on 0.6.1.post1, in a git repository of its own."""
-
     made = OldTree(old_tree(root, tmp_path / "tree"), filled)
     made.git("init", "--quiet")
     made.commit()
@@ -171,6 +170,11 @@ def test_what_a_person_must_look_at_is_listed(checkout):
     assert "libnixl is loaded by LD_PRELOAD" not in text  # of the other framework
     assert "1.4.0" not in text
     assert "- this repository was not checked with vllm-runtime:1.3.0: build it and hold it to its contract" in text
+
+
+def test_what_is_stale_after_a_move_is_listed_with_the_command_for_it(checkout):
+    assert "README.md, docs/ and tests/golden: `nox -s tables golden` " in bump.text(checkout.bump("vllm", "0.7.0"))
+    assert checkout.plan("vllm", "0.7.0").look == ()  # nothing moved, so nothing is stale
 
 
 def test_an_entry_says_what_the_registry_says(checkout):

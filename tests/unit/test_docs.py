@@ -1,9 +1,10 @@
-"""What is documented can be typed: every command of README, CONTRIBUTING and docs/ is parsed by the program it names."""
+"""What is documented can be typed and followed: every command is parsed by the program it names, every link leads somewhere."""
 
 import itertools
 import re
 import shlex
 import sys
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from invoke.exceptions import ParseError
@@ -63,9 +64,6 @@ def test_every_documented_file_exists(root):
     scripts = [words[0] for _, words in commands(root) if re.match(r"(\./)?(scripts|ngc-builds)/", words[0])]
     assert "scripts/build-all.sh" in scripts
     assert [name for name in scripts if not (root / name).exists()] == []
-    for page in ("README.md", "CONTRIBUTING.md"):
-        links = re.findall(r"\]\(([^)#:]+)\)", (root / page).read_text())
-        assert [link for link in links if not (root / link).exists()] == []
 
 
 def test_the_readme_opens_with_the_two_commands(root):
@@ -83,3 +81,142 @@ def test_the_tables_come_from_the_tree(root, tree):
     made = tables.filled(text, tree.read())
     assert "| `dynamo-beta-dev` | what builds | 1.0 MB |" in made
     assert tables.filled(made, tree.read()) == made
+
+
+def pages(root):
+    """Every page of ours; what was extracted from a base is NVIDIA's."""
+    own = [root / "README.md", root / "CONTRIBUTING.md", root / "CHANGELOG.md", *(root / "docs").glob("*.md")]
+    own += [path for path in (root / "ngc-builds").rglob("*.md") if "extracted" not in path.parts]
+    return sorted(own)
+
+
+def prose(page):
+    """A page without blocks of code: a # there is no heading, and brackets are no link."""
+    return re.sub(r"^ *(```+|~~~+).*?^ *\1[^\S\n]*$", "", page.read_text(), flags=re.M | re.S)
+
+
+def links(page):
+    """Targets of links and images of a page that lead into this repository."""
+    text = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", prose(page))  # code in a line; it ends with the line
+    found = re.findall(r"\]\(\s*<?([^)\s>]+)", text)
+    found += re.findall(r"^ {0,3}\[[^\]]+\]:\s*<?([^\s>]+)", text, re.M)
+    found += re.findall(r"""<(?:a|img)\s[^>]*?(?:href|src)=["']([^"']+)""", text)
+    return [link for link in found if not urlsplit(link).scheme and not link.startswith("//")]
+
+
+def anchors(page):
+    """The anchors that GitHub makes of a page's headings: lower case, punctuation gone, spaces dashes, a number for the second."""
+    made = []
+    for heading in re.findall(r"^ {0,3}#{1,6}\s+(.*?)(?:\s+#+)?\s*$", prose(page), re.M):
+        shown = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = name = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        number = itertools.count(1)
+        while slug in made:
+            slug = f"{name}-{next(number)}"
+        made.append(slug)
+    return made
+
+
+def target(page, link, root):
+    """The file of this repository that a link means; the page itself for a bare #anchor."""
+    path = unquote(urlsplit(link).path)
+    if path.startswith("/"):  # GitHub takes it from the top of the repository
+        return (root / path.lstrip("/")).resolve()
+    return (page.parent / path).resolve() if path else page.resolve()
+
+
+def broken(root):
+    """A sentence for each link that leads nowhere."""
+    for page in pages(root):
+        for link in links(page):
+            to, anchor = target(page, link, root), unquote(urlsplit(link).fragment)
+            where = f"{page.relative_to(root)}: {link}"
+            if not to.is_relative_to(root.resolve()):
+                yield f"{where} leads out of the repository"
+            elif not to.exists():
+                yield f"{where} is not there"
+            elif anchor and not (
+                anchor in anchors(to) if to.suffix == ".md" else re.fullmatch(r"L\d+(-L\d+)?", anchor)
+            ):
+                yield f"{where} is no heading there"
+
+
+def reached(root):
+    """The pages that a reader of README finds by links."""
+    seen, todo = set(), [(root / "README.md").resolve()]
+    while todo:
+        page = todo.pop()
+        if page not in seen and page.suffix == ".md" and page.is_file():
+            seen.add(page)
+            todo += [target(page, link, root) for link in links(page)]
+    return seen
+
+
+def test_every_link_and_image_of_a_page_leads_to_a_file_and_a_heading(root):
+    assert sum(len(links(page)) for page in pages(root)) > 30
+    assert list(broken(root)) == []
+
+
+def test_every_page_of_docs_is_reached_from_the_readme(root):
+    assert sorted({page.resolve() for page in (root / "docs").glob("*.md")} - reached(root)) == []
+
+
+PAGE = """\
+# A `b_c`: d & [e](docs/other.md)!
+
+## Same
+## Same
+```sh
+# no heading
+echo [x](gone-in-code.md)
+```
+~~~text
+[x](gone-in-tildes.md)
+~~~
+`[x](gone-in-a-line.md)` [good](docs/other.md#höhe-1-2) ![picture](<docs/a%20b.svg> "title")
+[web](https://example.com/x.md#y) [mail](mailto:a@example.com) [here](#a-b_c-d--e) [again](#same-1) [top](/docs/)
+[line](docs/code.py#L3) <a href="docs/other.md">html</a> [named][1]
+
+[1]: docs/other.md
+"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A small repository whose README has every kind of link, all good."""
+    for folder in ("docs", "ngc-builds/common/extracted"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("CONTRIBUTING.md", "CHANGELOG.md", "docs/a b.svg", "docs/code.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "docs" / "other.md").write_text("# Höhe 1.2\n# Höhe (1) 2 #\n")
+    (tmp_path / "ngc-builds" / "common" / "extracted" / "NGC.md").write_text("[x](gone.md)\n")
+    (tmp_path / "README.md").write_text(PAGE)
+    return tmp_path
+
+
+def test_good_links_of_every_kind_are_followed(site):
+    assert anchors(site / "docs" / "other.md") == ["höhe-12", "höhe-1-2"]
+    assert len(links(site / "README.md")) == 9
+    assert list(broken(site)) == []
+    assert reached(site) == {(site / "README.md").resolve(), (site / "docs" / "other.md").resolve()}
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("[x](docs/gone.md)", "docs/gone.md is not there"),
+        ("[x](docs/Other.md)", "docs/Other.md is not there"),
+        ("![x](gone.svg)", "gone.svg is not there"),
+        ("[![x](gone.svg)](docs/other.md)", "gone.svg is not there"),
+        ("[x](docs/other.md#hoehe)", "docs/other.md#hoehe is no heading there"),
+        ("[x](#same-2)", "#same-2 is no heading there"),
+        ("[x](#no-heading)", "#no-heading is no heading there"),
+        ("[x](docs/code.py#part)", "docs/code.py#part is no heading there"),
+        ("[x](../up.md)", "../up.md leads out of the repository"),
+        ("[2]: gone.md", "gone.md is not there"),
+        ("<img width=3 src='gone.svg'>", "gone.svg is not there"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_named_with_its_page(site, link, said):
+    (site / "README.md").write_text(f"{PAGE}{link}\n")
+    assert list(broken(site)) == [f"README.md: {said}"]

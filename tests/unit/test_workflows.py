@@ -69,10 +69,17 @@ def test_what_is_newer_is_moved_to_rebuilt_tested_and_reported(workflows):
         ".venv/bin/invoke outdated --json",
         ".venv/bin/invoke outdated --framework=$FRAMEWORK",
         ".venv/bin/invoke bump --framework=$FRAMEWORK --to=$TO",
-        ".venv/bin/nox -s tables",
+        ".venv/bin/nox -s tables golden",
         "scripts/build-all.sh --framework=$FRAMEWORK",
         ".venv/bin/invoke test --framework=$FRAMEWORK --report=reports/contract.xml --report=reports/contract.json",
     ]
+
+
+def test_what_is_proposed_has_its_tables_and_golden_files(workflows):
+    """Tables first: they write engine files into configs, which the golden files come from."""
+    (move,) = [step["run"] for step in workflows["bump.yml"]["jobs"]["move"]["steps"] if step.get("name") == "Move"]
+    steps = ("invoke bump", "nox -s tables golden", "git diff --binary >bump/bump.patch")
+    assert [found for line in move.splitlines() for found in steps if found in line] == list(steps)
 
 
 def test_no_checkout_leaves_its_token_behind(workflows):
