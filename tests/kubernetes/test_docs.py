@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 from pathlib import Path
 
+from tests import pages
 from tests.conftest import ROOT
 
 from .conftest import PREFIX, made
@@ -20,50 +20,41 @@ ELSEWHERE = {"--fill-cache=hub": "test_modelcache.py", "--metrics=annotations": 
 NEEDS_AN_IMAGE = ("deploy", "diff")
 
 
-def commands() -> list[list[str]]:
-    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S)
-    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
-    return [shlex.split(line) for line in lines]
+def every() -> list[list[str]]:
+    return [words for under in pages.commands(PAGE).values() for words in under]
 
 
-def put_in(words: list[str], context: str, namespace: str) -> list[str]:
+def ready(words: list[str], context: str, namespace: str) -> list[str]:
     """A command of the page with this cluster's names."""
-    made_up = {
-        "my-cluster": context,
-        "--context=my-cluster": f"--context={context}",
-        "serving": namespace,
-        "--namespace=serving": f"--namespace={namespace}",
-    }
-    found = [made_up.get(word, word) for word in words if not word.startswith("--registry=")]
-    if words[0] == "invoke" and words[1] in NEEDS_AN_IMAGE:
-        found += ["--base=stand-in", "--allow-stand-in"]
-    return found
+    found = pages.put_in(words, {"my-cluster": context, "serving": namespace})
+    found = [word for word in found if not word.startswith("--registry=")]
+    return [*found, "--base=stand-in", "--allow-stand-in"] if found[1] in NEEDS_AN_IMAGE else found
 
 
 def test_every_command_of_the_page_does_what_it_says(cluster, verbs, images):
     own = f"{PREFIX}-page"
     seen = []
-    for words in commands():
+    for words in every():
         name = words[1] if words[0] == "invoke" else words[0]
         if name in ("build", "push", "export"):  # tests of images run these; here is no registry
             continue
         if flag := next((flag for flag in ELSEWHERE if flag in words), None):
             assert flag.partition("=")[0] in (Path(__file__).parent / ELSEWHERE[flag]).read_text()
             continue
-        ready = put_in(words, cluster.context, own)
+        typed = ready(words, cluster.context, own)
         if name == "kubectl":
-            assert ready == ["kubectl", "--context", cluster.context, "create", "namespace", own]
+            assert typed == ["kubectl", "--context", cluster.context, "create", "namespace", own]
             made(cluster, own)  # as the page says, and labelled so that it goes with this run
         else:
             environment = {"HF_TOKEN": "hf_page", "NGC_API_KEY": "nvapi-page"} if "--create-secrets" in words else {}
-            said = verbs(*ready[1:], **environment)
+            said = verbs(*typed[1:], **environment)
             assert said.code == ENDS.get(name, 0), f"{shlex.join(words)}: {said.err}"
         seen.append(name)
     assert {"kubectl", "deploy", "smoke", "status", "logs", "diff", "rollback", "undeploy"} <= set(seen)
 
 
 def test_the_page_says_nothing_of_secrets_on_a_command_line():
-    assert not [words for words in commands() if words[0] != "export" and any("TOKEN=" in word for word in words)]
+    assert not [words for words in every() if words[0] != "export" and any("TOKEN=" in word for word in words)]
 
 
 def test_kubectl_takes_the_forwarding_that_deploy_prints(cluster):
