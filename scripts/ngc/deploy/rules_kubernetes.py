@@ -167,7 +167,7 @@ def no_pre_stop(subject: Subject) -> Iterator[Found]:
     for service in subject.graph.services:
         if service.type in (FRONTEND, WORKER) and not get(service.main, "lifecycle", "preStop"):
             yield Found(in_main(service), "it has no preStop hook: an update cuts requests that still come in",
-                        "add lifecycle.preStop with a sleep of some seconds")  # fmt: skip
+                        "add lifecycle.preStop with a sleep of 15 seconds")  # fmt: skip
 
 
 def _variable(service: Service, name: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from ngc.catalog import Catalog
 from ngc.deploy import lint, names, prepare, render
 from ngc.deploy import promise as promises
-from ngc.deploy.cluster import applying, images, kubectl, modelcache, preflight, revisions, secrets, waiting
+from ngc.deploy.cluster import applying, images, kubectl, marking, modelcache, preflight, revisions, secrets, waiting
 from ngc.deploy.cluster.kubectl import Cluster, Unreachable
 from ngc.deploy.cluster.preflight import Check
 from ngc.deploy.cluster.revisions import Part, Revision
@@ -68,7 +68,7 @@ def plan(catalog: Catalog, wish: Wish) -> Plan:
     cluster = kubectl.choose(wish.context, wish.namespace)
     print(f"{cluster}", file=sys.stderr)
     stand_in = images.refuse_stand_ins(graph, wish.allow_stand_in)
-    objects = applying.labelled(render.render(prepared, wish.to, None, wish.metrics), graph.name)
+    objects = marking.marked(applying.labelled(render.render(prepared, wish.to, None, wish.metrics), graph.name))
     revision = Revision(
         graph=graph.name,
         number=0,
@@ -147,7 +147,8 @@ def _awaited_revision(cluster: Cluster, revision: Revision, timeout: float) -> R
 
 
 def _awaited(part: Part, objects: Sequence[Mapping[str, Any]]) -> Part:
-    """The part, without a number of replicas where another decides it."""
+    """The part with the mark that the objects give it, and without a number of replicas where another decides it."""
+    part = replace(part, mark=marking.mark(objects, part.key))
     for entry in objects:
         spec = entry.get("spec") or {}
         if entry["kind"] == "Deployment" and entry["metadata"]["name"] == part.deployment:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ngc.deploy import names
-from ngc.deploy.cluster import kubectl
+from ngc.deploy.cluster import kubectl, marking
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.cluster.revisions import Part, Revision
 
@@ -39,6 +39,7 @@ class Pod:
     unschedulable: str
     age: float
     old: bool
+    mark: str | None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def _graph(found: Sequence[Mapping[str, Any]]) -> str:
 def _state(part: Part, deployment: Mapping[str, Any] | None, pods: Sequence[Pod], own: bool) -> State:
     if deployment is None:
         # With Grove there are no Deployments; pods carry the same labels.
-        ready = sum(pod.ready and not pod.going for pod in pods if pod.component == part.key)
+        ready = sum(
+            pod.ready and not pod.going and part.mark in (None, pod.mark) for pod in pods if pod.component == part.key
+        )
         wanted = part.replicas if part.replicas is not None else 1
         grove = own and any(pod.component == part.key for pod in pods)
         missing = f"{ready} of {wanted} pods ready" if grove else "no Deployment yet"
@@ -126,6 +129,8 @@ def _lacks(part: Part, deployment: Mapping[str, Any], wanted: int, status: Mappi
         part.args and tuple(container.get("args") or ()) != part.args
     ):
         return "still has the old command line"
+    if part.mark is not None and marking.of(deployment["spec"]["template"].get("metadata") or {}) != part.mark:
+        return "the change is not taken up yet"
     if part.replicas is not None and wanted != part.replicas:
         return f"has {wanted} replicas, not {part.replicas}"
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
@@ -183,5 +188,6 @@ def _pod(entry: Mapping[str, Any], fresh: set[str]) -> Pod:
         restarts=max((c.get("restartCount", 0) for c in containers), default=0),
         unschedulable=str(scheduled.get("message", "")) if scheduled.get("reason") == "Unschedulable" else "",
         old=(metadata.get("labels") or {}).get(HASH, "") not in fresh and HASH in (metadata.get("labels") or {}),
+        mark=marking.of(metadata),
         age=(datetime.now(timezone.utc) - created).total_seconds(),
     )

@@ -22,7 +22,7 @@ KEPT = 10  # revisions; older ones are removed
 
 @dataclass(frozen=True)
 class Part:
-    """What a component must become: its Deployment's replicas (None: another decides), image and command line."""
+    """What a component must become: its Deployment's replicas (None: another decides), image, command line, and its pods' mark."""
 
     key: str
     deployment: str
@@ -30,6 +30,7 @@ class Part:
     image: str | None
     command: tuple[str, ...]
     args: tuple[str, ...]
+    mark: str | None = None  # None: nothing but the Deployment's own generation is needed
 
 
 @dataclass(frozen=True)

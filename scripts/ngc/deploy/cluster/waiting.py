@@ -24,6 +24,13 @@ RESTARTS = 3  # a container that has ended this often will go on so
 COMPLAINT_FOR = 60.0  # seconds that an error of the operator may stand: it has been seen to heal
 AWAY_FOR = 60.0  # seconds that the API server may not answer
 TAIL = 15  # log lines of a pod that failed
+LOG_FOR = 10.0  # seconds that a node may take to have a log of a container that ends again and again
+# What a kubelet says in a log's place, with status 200.
+NO_LOG = (
+    "failed to try resolving symlinks in path",
+    "unable to retrieve container logs for",
+    "failed to open log file",
+)
 
 
 @dataclass
@@ -91,13 +98,28 @@ def _give_up(cluster: Cluster, look: Look, stuck: Patience, complaints: Patience
 def _cause(cluster: Cluster, pod: Pod, sentence: str) -> str:
     """The sentence, why, and on stderr the last events and the log of the container that ended."""
     lines = events(cluster, pod.name)
-    log = kubectl.call(
-        cluster, "logs", pod.name, "--container=main", f"--tail={TAIL}", *(["--previous"] if pod.restarts else [])
-    )
-    lines += [f"{pod.name} | {line}" for line in log.out.splitlines() if line.strip()] if not log.code else []
+    log = last_log(cluster, pod)
+    lines += [f"{pod.name} | {line}" for line in log]
     print(*lines, sep="\n", file=sys.stderr)
-    cause = why([*log.out.splitlines(), pod.message])
+    cause = why([*log, pod.message])
     return f"{pod.component or pod.name} does not come up: {sentence}{f': {cause}' if cause else ''}"
+
+
+def last_log(cluster: Cluster, pod: Pod) -> list[str]:
+    """The last lines of the container that ended, or of the one that runs now if the node has them no longer.
+
+    In a crash loop a node removes a container's log while it is asked for it, and gives its own error for the log.
+    """
+    deadline = time.monotonic() + LOG_FOR
+    while True:
+        for previous in (["--previous"], []) if pod.restarts else ([],):
+            done = kubectl.call(cluster, "logs", pod.name, "--container=main", f"--tail={TAIL}", *previous)
+            lines = [line for line in done.out.splitlines() if line.strip() and not line.startswith(NO_LOG)]
+            if lines and not done.code:
+                return lines
+        if time.monotonic() > deadline:
+            return []
+        time.sleep(POLL)
 
 
 def events(cluster: Cluster, name: str, last: int = 5) -> list[str]:
