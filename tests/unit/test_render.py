@@ -9,6 +9,9 @@ import pytest
 import sh
 from ruamel.yaml import YAML
 
+from ngc import catalog
+from ngc.reference import semantic_version
+
 from .rendered import CONFIG, IMAGE
 
 WORKER = "vllm-agg-vllmdecodeworker"
@@ -120,13 +123,14 @@ def test_out_that_is_a_file_is_refused(render, tmp_path):
 
 def test_the_image_is_the_built_one_and_says_what_it_stands_on(objects):
     plain = ("--config=vllm-agg", "--to=kubernetes")
-    assert images(objects(*plain)) == {"dynamo-vllm-runtime:0.6.1-post1"}
+    built = f"dynamo-vllm-runtime:{semantic_version(catalog.read().framework('vllm').default_base.tag)}"
+    assert images(objects(*plain)) == {built}
     (name,) = images(objects(*plain, "--base=stand-in"))
     assert name.startswith("dynamo-vllm-runtime:")
     assert name.endswith("-stand-in")
     assert images(objects(*plain, NGC_BASE="stand-in")) == {name}
     assert images(objects(*plain, "--registry=registry.example.com:5000/team")) == {
-        "registry.example.com:5000/team/dynamo-vllm-runtime:0.6.1-post1"
+        f"registry.example.com:5000/team/{built}"
     }
 
 

@@ -8,7 +8,9 @@ import pytest
 import sh
 from ruamel.yaml import YAML
 
+from ngc import catalog
 from ngc.deploy import render
+from ngc.reference import semantic_version
 
 
 @pytest.fixture
@@ -111,7 +113,8 @@ def test_the_registry_stands_before_the_image_everywhere(verb):
     code, out, _ = verb("--config=vllm-agg", "--to=kubernetes", "--registry=registry.example.com/team")
     images = {line.split(": ")[1] for line in out.splitlines() if " image: " in line}
     assert code == 0
-    assert images == {"registry.example.com/team/dynamo-vllm-runtime:0.6.1-post1"}
+    tag = semantic_version(catalog.read().framework("vllm").default_base.tag)
+    assert images == {f"registry.example.com/team/dynamo-vllm-runtime:{tag}"}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_the_registry_stands_before_the_image_everywhere(verb):
         (["--metrics=podmonitor"], "--metrics is for --to=kubernetes"),
         (["--to=compose", "--namespace=x"], "--namespace is for a cluster"),
         (["--to=compose", "--metrics=podmonitor"], "--metrics is for a cluster"),
-        (["--config=vllm-multinode", "--to=kubernetes"], "configs/vllm-multinode.yaml:31: VllmDecodeWorker spans 2 nodes"),
+        (["--config=vllm-multinode", "--to=kubernetes"], "configs/vllm-multinode.yaml:33: VllmDecodeWorker spans 2 nodes"),
         (["--config=none-such"], "unknown config 'none-such'; choose from: "),
         (["--set=spec.services.Frontend.replicaz=2"], "write replicas"),
     ],
