@@ -163,8 +163,8 @@ GRAPH = [
     case("no-command", f"{_DECODE}.{_MAIN}", "mainContainer", _RUN, "", "prefill-alone"),
     case("no-image", f"{_FRONT}.{_MAIN}", "mainContainer", f"          image: {_IMAGE}\n", ""),
     case("image-name", f"{_FRONT}.{_MAIN}.image", "image", _IMAGE, "Not/An:Image"),
-    case("image-moving", f"{_FRONT}.{_MAIN}.image", "image", ":0.6.1-post1", ":latest", "image-tag", every=True),
-    case("image-tag", f"{_FRONT}.{_MAIN}.image", "image", ":0.6.1-post1", ":0.6.1.post1", every=True),
+    case("image-moving", f"{_FRONT}.{_MAIN}.image", "image", ":0.6.1-post1", ":latest", "image-tag", "image-versions"),
+    case("image-tag", f"{_FRONT}.{_MAIN}.image", "image", ":0.6.1-post1", ":0.6.1.post1", "image-versions"),
     case("image-versions", f"{_FRONT}.{_MAIN}.image", "image", ":0.6.1-post1", ":0.7.0"),
     case("replicas-missing", _FRONT, "Frontend", "      replicas: 1\n", ""),
 ]  # fmt: skip
