@@ -84,9 +84,10 @@ def test_json_is_a_list_of_findings(validate, config):
 def test_the_page_shows_what_is_printed(validate, root):
     page = (root / "docs" / "VALIDATE.md").read_text()
     words = re.search(r"^invoke validate (--config=vllm-tp --set=\S+)$", page, re.M)[1].split()
-    code, out, err = validate(*words, folder=root)
-    assert code == 1
-    assert f"```\n{out}{err}```\n" in page
+    code, out, _ = validate(*words, folder=root)
+    errors = [line for line in out.splitlines() if " error " in line]  # what else is found depends on the release
+    assert (code, len(errors)) == (1, 2)
+    assert [line for line in errors if line not in page.splitlines()] == []
 
 
 def test_set_changes_before_the_check(validate):
