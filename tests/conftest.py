@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import time
 import uuid
@@ -19,6 +20,12 @@ from ngc.engine import Engine
 from ngc.errors import Failed
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start: a shell's background job ignores it, and hands that down to every child."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def require(name: str, missing: str | None) -> None:
