@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sh
 
 from ngc import catalog, imageyaml, planning, runner
 from ngc import engine as engines
@@ -75,6 +78,21 @@ def tree(tmp_path: Path, root: Path, unique: str) -> Tree:
     return made
 
 
+@pytest.fixture
+def invoke(root: Path) -> Callable[..., tuple[int, str, str]]:
+    """Run a verb from any folder, without settings of this shell; returns exit code, stdout, stderr."""
+
+    def run(*words: str, folder: str | Path = "/", **environment: str) -> tuple[int, str, str]:
+        clean = {key: value for key, value in os.environ.items() if key not in ("NGC_BASE", "DYNAMO_CRDS")}
+        done = sh.Command(sys.executable)(
+            "-m", "invoke", "--search-root", str(root), *words,
+            _env={**clean, **environment}, _cwd=str(folder), _ok_code=list(range(256)), _return_cmd=True, _tty_out=False,
+        )  # fmt: skip
+        return done.exit_code, done.stdout.decode(), done.stderr.decode()
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def layer_of_one_file() -> bytes:
     """A root file system with one file, as a tar."""
@@ -96,8 +114,6 @@ class Builder:
 
     def import_base(self, layer: bytes, *changes: str) -> None:
         """Make the base of the layer, with Dockerfile instructions on top; one that was there loses its name."""
-        import sh
-
         self.replaced += [found.id for found in engines.images(self.engine, [self.tree.base]).values()]
         options = [word for change in changes for word in ("--change", change)]
         sh.Command(self.engine.client)("import", *options, "-", self.tree.base, _in=layer)

@@ -137,19 +137,25 @@ def _basic(login: str | None) -> str:
 @contextmanager
 def serving(front: Front) -> Iterator[Front]:
     """Serve a front on a port of its own."""
+    with listening(type("Handler", (_Handler,), {"front": front, "protocol_version": "HTTP/1.1"})) as front.host:
+        yield front
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Answer on a port of its own, whose address this is; connections that are broken on purpose are no news."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, *_: Any) -> None:
-            pass  # connections that were broken on purpose
+            pass
 
-    server = Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"front": front, "protocol_version": "HTTP/1.1"}))
-    front.host = f"127.0.0.1:{server.server_port}"
+    server = Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield front
+        yield f"127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

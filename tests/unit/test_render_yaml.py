@@ -1,31 +1,16 @@
 """The YAML that `render` prints, and the verb as users type it."""
 
-import json
-import os
-import sys
+from functools import partial
 
 import pytest
-import sh
 from ruamel.yaml import YAML
 
-from ngc import catalog
 from ngc.deploy import render
-from ngc.reference import semantic_version
 
 
 @pytest.fixture
-def verb(root):
-    """Run the verb; returns exit code, stdout, stderr."""
-
-    def run(*words, **environment):
-        clean = {key: value for key, value in os.environ.items() if key not in ("NGC_BASE", "DYNAMO_CRDS")}
-        done = sh.Command(sys.executable)(
-            "-m", "invoke", "--search-root", str(root), "render", *words,
-            _env={**clean, **environment}, _cwd=str(root), _ok_code=list(range(256)), _return_cmd=True, _tty_out=False,
-        )  # fmt: skip
-        return done.exit_code, done.stdout.decode(), done.stderr.decode()
-
-    return run
+def verb(invoke, root):
+    return partial(invoke, "render", folder=root)
 
 
 def test_no_text_is_a_number_or_a_truth_to_the_yaml_of_kubernetes():
@@ -89,32 +74,6 @@ def test_the_graph_itself_is_rendered_and_nothing_is_hidden(verb, root):
         service["extraPodSpec"]["mainContainer"]["image"] = "registry.example.com/mine:1.0.0"
     assert (code, err) == (0, "")
     assert YAML(typ="safe").load(out) == config
-
-
-def test_a_namespace_is_written_into_every_object(verb):
-    for target in ("dgd", "kubernetes"):
-        code, out, _ = verb("--config=trtllm", f"--to={target}", "--namespace=here")
-        objects = list(YAML(typ="safe").load_all(out))
-        assert code == 0
-        assert len(objects) > 1
-        assert {entry["metadata"]["namespace"] for entry in objects} == {"here"}
-
-
-def test_json_is_a_list_for_kubectl_and_the_same_objects(verb):
-    code, out, _ = verb("--config=trtllm", "--to=kubernetes", "--json")
-    _, text, _ = verb("--config=trtllm", "--to=kubernetes")
-    data = json.loads(out)
-    assert code == 0
-    assert (data["apiVersion"], data["kind"]) == ("v1", "List")
-    assert data["items"] == list(YAML(typ="safe").load_all(text))
-
-
-def test_the_registry_stands_before_the_image_everywhere(verb):
-    code, out, _ = verb("--config=vllm-agg", "--to=kubernetes", "--registry=registry.example.com/team")
-    images = {line.split(": ")[1] for line in out.splitlines() if " image: " in line}
-    assert code == 0
-    tag = semantic_version(catalog.read().framework("vllm").default_base.tag)
-    assert images == {f"registry.example.com/team/dynamo-vllm-runtime:{tag}"}
 
 
 @pytest.mark.parametrize(

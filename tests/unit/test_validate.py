@@ -1,12 +1,10 @@
 """The verb validate as users type it: what it prints, its exit codes, and wrong input."""
 
 import json
-import os
 import re
-import sys
+from functools import partial
 
 import pytest
-import sh
 
 from ngc.deploy import dryrun, graph
 from ngc.deploy.cluster.kubectl import Cluster
@@ -15,18 +13,8 @@ from ngc.errors import Failed, Wrong
 
 
 @pytest.fixture
-def validate(root):
-    """Run the verb; returns exit code, stdout, stderr."""
-
-    def run(*words, folder="/", **environment):
-        clean = {key: value for key, value in os.environ.items() if key not in ("NGC_BASE", "DYNAMO_CRDS")}
-        done = sh.Command(sys.executable)(
-            "-m", "invoke", "--search-root", str(root), "validate", *words,
-            _env={**clean, **environment}, _cwd=str(folder), _ok_code=list(range(256)), _return_cmd=True, _tty_out=False,
-        )  # fmt: skip
-        return done.exit_code, done.stdout.decode(), done.stderr.decode()
-
-    return run
+def validate(invoke):
+    return partial(invoke, "validate")
 
 
 @pytest.fixture

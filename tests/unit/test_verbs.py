@@ -1,7 +1,6 @@
 """The verbs as users type them: exit codes, stdout and stderr."""
 
 import json
-import os
 import re
 import sys
 
@@ -9,21 +8,6 @@ import pytest
 import sh
 
 from ngc import catalog
-
-
-@pytest.fixture
-def invoke(root):
-    """Run a verb from any folder; returns exit code, stdout, stderr."""
-
-    def run(*words, **environment):
-        clean = {key: value for key, value in os.environ.items() if key != "NGC_BASE"}
-        done = sh.Command(sys.executable)(
-            "-m", "invoke", "--search-root", str(root), *words,
-            _env={**clean, **environment}, _cwd="/", _ok_code=list(range(256)), _return_cmd=True, _tty_out=False,
-        )  # fmt: skip
-        return done.exit_code, done.stdout.decode(), done.stderr.decode()
-
-    return run
 
 
 @pytest.mark.parametrize(

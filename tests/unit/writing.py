@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from .fronting import listening
 
 
 @dataclass
@@ -115,20 +117,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def taking(front: WriteFront) -> Iterator[WriteFront]:
     """Serve a front on a port of its own."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            pass  # connections that were broken on purpose
-
-    server = Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"front": front, "protocol_version": "HTTP/1.1"}))
-    front.host = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(type("Handler", (_Handler,), {"front": front, "protocol_version": "HTTP/1.1"})) as front.host:
         yield front
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -31,19 +33,35 @@ def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> 
         @functools.wraps(function)
         def guarded(*arguments: Any, **keywords: Any) -> Any:
             try:
-                return function(*arguments, **keywords)
+                result = function(*arguments, **keywords)
             except (Wrong, Failed) as error:
+                _flushed()
                 raise Exit(f"error: {error}", code=error.code) from None
             except KeyboardInterrupt:
+                _flushed()
                 raise Exit("interrupted", code=130) from None
             except BrokenPipeError:
-                sys.stderr.close()  # the reader of our output is gone (| head): nothing to say and nobody to hear it
+                _flushed()
                 raise Exit(code=1) from None
+            if not _flushed():
+                raise Exit(code=1)
+            return result
 
         declared: Any = task(guarded, help=help, iterable=list(iterable), auto_shortflags=False, **options)
         return declared
 
     return declare
+
+
+def _flushed() -> bool:
+    """Write out what is left of stdout; False, and nothing is said of it now or at the end, if its reader is gone (| head)."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return False
+    return True
 
 
 def one_of(flag: str, value: str, choices: Sequence[str]) -> str:
