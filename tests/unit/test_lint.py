@@ -6,7 +6,7 @@ import pytest
 
 from ngc import catalog, enginefiles, tables
 from ngc.deploy import graph, lint, prepare
-from ngc.deploy.rules import ERROR, INFO, RULES, Found
+from ngc.deploy.rules.rule import ERROR, INFO, RULES, Found
 from ngc.errors import Failed, Wrong
 
 from .linting import CASES, GOOD

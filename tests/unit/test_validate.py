@@ -8,7 +8,7 @@ import pytest
 
 from ngc.deploy import dryrun, graph
 from ngc.deploy.cluster.kubectl import Cluster
-from ngc.deploy.rules import Found
+from ngc.deploy.rules.rule import Found
 from ngc.errors import Failed, Wrong
 
 

@@ -11,7 +11,7 @@ from ngc.deploy.cluster import kubectl
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.graph import KIND, Graph, plain
 from ngc.deploy.paths import Keys
-from ngc.deploy.rules import Found
+from ngc.deploy.rules.rule import Found
 from ngc.errors import Wrong
 
 _NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')

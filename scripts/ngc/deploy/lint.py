@@ -9,26 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ngc.catalog import ROOT, Catalog
-from ngc.deploy import (
-    commandline,
-    dryrun,
-    edit,
-    rules_fields,
-    rules_flags,
-    rules_graph,
-    rules_kubernetes,
-    rules_parallel,
-    rules_roles,
-    serving,
-)
+from ngc.deploy import commandline, dryrun, edit, serving
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.graph import Graph, find, load
 from ngc.deploy.paths import text
-from ngc.deploy.rules import ERROR, RULES, SEVERITIES, Found, Rule, Subject
+from ngc.deploy.rules.rule import ERROR, RULES, SEVERITIES, Found, Rule, Subject
 from ngc.errors import Wrong
 
-# Importing a module registers its rules.
-MODULES = (rules_fields, rules_graph, rules_flags, rules_roles, rules_parallel, rules_kubernetes)
 FRONTEND_FLAGS = "common/frontend.yaml"  # in ngc-builds
 
 

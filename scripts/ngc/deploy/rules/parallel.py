@@ -12,7 +12,7 @@ from ngc.deploy import serving
 from ngc.deploy.commandline import flags
 from ngc.deploy.graph import Graph, Service, plain
 from ngc.deploy.paths import Keys
-from ngc.deploy.rules import ERROR, INFO, WARNING, Found, Subject, at, entries, get, in_main, rule
+from ngc.deploy.rules.rule import ERROR, INFO, WARNING, Found, Subject, at, entries, get, in_main, rule
 from ngc.deploy.serving import Parallel
 
 GPU = "nvidia.com/gpu"

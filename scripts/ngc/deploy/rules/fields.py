@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from ngc.deploy import fields, schema
 from ngc.deploy.graph import plain
-from ngc.deploy.rules import ERROR, RULES, WARNING, Found, Subject, rule
+from ngc.deploy.rules.rule import ERROR, RULES, WARNING, Found, Subject, rule
 
 _ALLOW = re.compile(r"#\s*allow\s+(?P<rule>[a-z0-9-]+)\s*(?::|$)(?P<reason>.*)")
 

@@ -12,8 +12,8 @@ from ngc.deploy import serving
 from ngc.deploy.commandline import words
 from ngc.deploy.graph import FRONTEND, WORKER, Service
 from ngc.deploy.names import HTTP_PORT, SYSTEM_PORT
-from ngc.deploy.rules import ERROR, INFO, WARNING, Found, Subject, at, entries, get, in_main, rule
-from ngc.deploy.rules_parallel import GPU, config_maps
+from ngc.deploy.rules.parallel import GPU, config_maps
+from ngc.deploy.rules.rule import ERROR, INFO, WARNING, Found, Subject, at, entries, get, in_main, rule
 from ngc.errors import Wrong
 
 _FILE = re.compile(r"[./\w-]+/[./\w-]*|[\w-]+\.(?:ya?ml|json|jinja|py|sh|txt)")

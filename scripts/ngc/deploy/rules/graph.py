@@ -10,7 +10,7 @@ from ngc import reference as references
 from ngc.deploy import names
 from ngc.deploy.graph import FRONTEND, WORKER
 from ngc.deploy.paths import Keys
-from ngc.deploy.rules import ERROR, INFO, WARNING, Found, Subject, at, get, in_main, rule
+from ngc.deploy.rules.rule import ERROR, INFO, WARNING, Found, Subject, at, get, in_main, rule
 from ngc.errors import Wrong
 
 LONGEST_LABEL = 63  # characters of a label's value

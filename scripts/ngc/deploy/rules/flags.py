@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ngc.deploy import serving
 from ngc.deploy.commandline import Flag, Table, flags
 from ngc.deploy.graph import Service
-from ngc.deploy.rules import ERROR, WARNING, Found, Subject, at, rule
+from ngc.deploy.rules.rule import ERROR, WARNING, Found, Subject, at, rule
 
 
 def _each(subject: Subject) -> Iterator[tuple[Service, Table, Flag]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ngc.deploy import serving
 from ngc.deploy.commandline import flags
 from ngc.deploy.graph import DECODE, PREFILL, Service
-from ngc.deploy.rules import ERROR, INFO, WARNING, Found, Subject, at, in_main, rule
+from ngc.deploy.rules.rule import ERROR, INFO, WARNING, Found, Subject, at, in_main, rule
 
 
 def _words(subject: Subject, role: str) -> list[str]:
