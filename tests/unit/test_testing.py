@@ -1,4 +1,4 @@
-"""Where the contract tests run and what a run says at its end; the tests themselves are in tests/images."""
+"""What a run of the contract tests holds images to, gives their containers and says at its end; the tests themselves are in tests/images."""
 
 import json
 import sys
@@ -6,111 +6,12 @@ import sys
 import pytest
 import sh
 
-from ngc import catalog, engine, hosts, running, testing, testreport
+from ngc import engine, running, testing, testreport
 from ngc.engine import Engine, Found
-from ngc.errors import Failed, Wrong
+from ngc.errors import Wrong
 from ngc.testing import Subject
 
-IMAGE = "dynamo-vllm-runtime:1-stand-in"
-
-
-@pytest.fixture
-def root_fs(tmp_path):
-    """A root file system with a shell, and the file beside it that says how its image is run."""
-    folder = tmp_path / "root"
-    for name in ("bin/sh", "etc/hosts", "etc/passwd"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("")
-    (folder / "etc" / "passwd").write_text("root:x:0:0::/root:/bin/sh\ndynamo:x:1000:0::/home/dynamo:/bin/sh\n")
-    config = {
-        "Env": ["PATH=/own/bin:/bin", "LD_LIBRARY_PATH=/own/lib", "TEXT=two words"],
-        "WorkingDir": "/work space",
-        "Labels": {"ngc-dynamo.stand-in": "true", "ngc-dynamo.target": "dev", "ngc-dynamo.name": "dynamo-vllm-dev"},
-    }
-    (tmp_path / "root.json").write_text(json.dumps([{"Id": "sha256:1", "RepoTags": [IMAGE], "Config": config}]))
-    return folder
-
-
-def configured(root_fs, **changes):
-    file = root_fs.with_name("root.json")
-    data = json.loads(file.read_text())
-    data[0]["Config"].update(changes)
-    file.write_text(json.dumps(data))
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "name"),
-    [
-        (None, "container", ""),
-        ("container", "container", ""),
-        ("local", "local", ""),
-        ("kubectl:pod", "kubectl", "pod"),
-        ("kubectl:team/pod", "kubectl", "team/pod"),
-    ],
-)
-def test_a_host_is_read(text, kind, name):
-    assert (hosts.parse(text).kind, hosts.parse(text).name) == (kind, name)
-
-
-@pytest.mark.parametrize("text", ["ssh:x", "kubectl:", "kubectl:a/b/c", "kubectl:/pod", "local:x", "chroot:", "pod"])
-def test_a_wrong_host_lists_the_right_ones(text):
-    with pytest.raises(Wrong, match=r"choose from: kubectl:\[NAMESPACE/\]POD, local, chroot:DIR"):
-        hosts.parse(text)
-
-
-def test_a_folder_without_a_shell_is_no_root_file_system(tmp_path):
-    with pytest.raises(Failed, match="no root file system: it has no /bin/sh"):
-        hosts.parse(f"chroot:{tmp_path}")
-
-
-def test_a_root_file_system_without_its_config_is_told_how_to_make_it(root_fs):
-    root_fs.with_name("root.json").unlink()
-    with pytest.raises(Failed, match=r"docker image inspect IMAGE >root\.json"):
-        hosts.image_of(root_fs)
-
-
-def test_testinfra_is_given_the_host_as_it_wants_it(root_fs):
-    assert hosts.Host("kubectl", "team/pod").address == ("kubectl://pod?namespace=team", {})
-    assert hosts.Host("local").address == ("local://", {})
-    assert hosts.Host("chroot", str(root_fs)).address == (str(root_fs), {"connection": "chroot"})
-
-
-def test_a_command_in_a_root_file_system_runs_as_the_images_own_do(root_fs):
-    """The driver's folders come last: in front they could hide what the image has."""
-    text = hosts.prefix(hosts.Host("chroot", str(root_fs)))
-    assert text.startswith("cd '/work space' && exec env -i HOME=/root ")
-    assert "PATH=/own/bin:/bin:/usr/local/nvidia/bin " in text
-    assert "LD_LIBRARY_PATH=/own/lib:/usr/local/nvidia/lib64 " in text
-    assert "'TEXT=two words' " in text
-
-
-def test_a_place_of_the_driver_that_the_image_has_already_stays_where_it_is(root_fs):
-    configured(root_fs, Env=["LD_LIBRARY_PATH=/usr/local/nvidia/lib64:/own"])
-    assert hosts.environment(root_fs, "/root")["LD_LIBRARY_PATH"] == "/usr/local/nvidia/lib64:/own"
-
-
-@pytest.mark.parametrize("user", ["dynamo", "1000", "1000:0"])
-def test_a_command_in_a_root_file_system_runs_as_the_images_user(root_fs, user):
-    configured(root_fs, User=user)
-    text = hosts.prefix(hosts.Host("chroot", str(root_fs)))
-    assert f"exec setpriv --reuid={user.partition(':')[0]} --regid=0 --clear-groups env -i HOME=/home/dynamo " in text
-
-
-def test_only_a_root_file_system_needs_words_before_a_command():
-    assert {hosts.prefix(hosts.Host(kind, "x")) for kind in ("container", "kubectl", "local")} == {""}
-
-
-def test_mounts_are_made_in_a_name_space_of_their_own_and_end_with_the_command(root_fs, tmp_path, monkeypatch):
-    library = tmp_path / "libcuda.so.1"
-    monkeypatch.setattr(hosts, "driver_files", lambda: ([library], []))
-    words = hosts.around(hosts.Host("chroot", str(root_fs)), ["pytest"], {"/a model": "/mnt"})
-    assert words[:4] == ["unshare", "--mount", "--propagation", "private"]
-    assert words[-2:] == ["sh", "pytest"]
-    script = words[words.index("-ec") + 1]
-    assert f"mount --rbind /sys {root_fs}/sys" in script
-    assert f"mount --bind {library} {root_fs}/usr/local/nvidia/lib64/libcuda.so.1" in script
-    assert f"mount --rbind '/a model' {root_fs}/mnt" in script
-    assert hosts.around(hosts.Host(), ["pytest"], {}) == ["pytest"]
+OURS = {"ngc-dynamo.name": "dynamo-alpha-dev", "ngc-dynamo.target": "dev"}
 
 
 @pytest.fixture
@@ -123,9 +24,6 @@ def here(monkeypatch):
         monkeypatch.setattr(engine, "images", lambda *_: {name: image})
 
     return have
-
-
-OURS = {"ngc-dynamo.name": "dynamo-alpha-dev", "ngc-dynamo.target": "dev"}
 
 
 @pytest.mark.parametrize(
@@ -153,35 +51,6 @@ def test_what_an_image_is_held_to_can_be_said(tree, here):
     (subject,) = testing.given(tree.read(), ["alpha"], ["dev"], "registry.invalid/test/alpha:1.0.0", "old/custom:1")
     assert (subject.target, subject.entry) == ("dev", "1.0.0")
     assert testing.given(tree.read(), ["alpha"], ["base"], None, "old/custom:1")[0].target == "base"
-
-
-def test_a_root_file_system_says_what_it_is(root_fs):
-    host = hosts.Host("chroot", str(root_fs))
-    subject = testing.elsewhere(catalog.read(), ["vllm"], [], None, host)
-    assert (subject.image, subject.target, subject.stand_in) == (IMAGE, "dev", True)
-    assert subject.host == f"chroot:{root_fs}"
-
-
-def test_a_pod_is_what_base_says(monkeypatch):
-    monkeypatch.setattr(hosts, "check", lambda _: None)
-    subject = testing.elsewhere(catalog.read(), ["vllm"], ["dev"], "stand-in", hosts.Host("kubectl", "pod"))
-    assert (subject.entry, subject.target, subject.stand_in) == (
-        catalog.read().framework("vllm").stand_in.key,
-        "dev",
-        True,
-    )
-
-
-def test_an_image_and_a_host_exclude_each_other():
-    with pytest.raises(Wrong, match="exclude each other"):
-        testing.test(catalog.read(), testing.Order(["vllm"], image="x:1", host="local"))
-
-
-def test_a_report_is_named_after_its_kind(tmp_path):
-    options = testing.report_options([f"{tmp_path}/a.xml", f"{tmp_path}/b.json"])
-    assert options == [f"--junitxml={tmp_path}/a.xml", f"--report-json={tmp_path}/b.json"]
-    with pytest.raises(Wrong, match=r"ends in \.xml \(JUnit\) or \.json"):
-        testing.report_options(["a.html"])
 
 
 LIMITS = """\
@@ -219,8 +88,6 @@ def test_an_engine_that_may_raise_limits_gives_all(tmp_path):
     assert running.hard_limits(Engine("docker"), tmp_path) == {}
     assert running.hard_limits(Engine("docker"), tmp_path / "nowhere") == {}
 
-
-# The end of a run.
 
 CONFTEST = """
 import pytest
@@ -309,3 +176,10 @@ def test_an_unknown_base_is_said_to_be_held_to_its_own_config_alone(run):
 
 def test_nothing_is_said_of_a_known_base():
     assert testreport.Summary([Subject("vllm", "runtime", "image:1", None, "1.0")]).unknown() == []
+
+
+def test_a_report_is_named_after_its_kind(tmp_path):
+    options = testing.report_options([f"{tmp_path}/a.xml", f"{tmp_path}/b.json"])
+    assert options == [f"--junitxml={tmp_path}/a.xml", f"--report-json={tmp_path}/b.json"]
+    with pytest.raises(Wrong, match=r"ends in \.xml \(JUnit\) or \.json"):
+        testing.report_options(["a.html"])
