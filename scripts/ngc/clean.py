@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
@@ -45,16 +44,13 @@ def _our_images(client: Engine) -> list[str]:
     identifiers = (
         engine.ask(client, "image", "ls", "--quiet", "--no-trunc", "--filter", f"label={NAME_LABEL}") or ""
     ).split()
-    if not identifiers:
-        return []
-    data = json.loads(engine.ask(client, "image", "inspect", *dict.fromkeys(identifiers)) or "[]")
-    named = []
-    for entry in data:
-        ours = entry["Config"]["Labels"][NAME_LABEL]
-        layers = len((entry.get("RootFS") or {}).get("Layers") or ())
-        named += [
-            (layers, tag) for tag in entry.get("RepoTags") or () if tag.rpartition(":")[0].rpartition("/")[2] == ours
-        ]
+    # What somebody else removes meanwhile is simply not among them.
+    named = [
+        (len(image.layers), tag)
+        for image in engine.images(client, identifiers).values()
+        for tag in image.tags
+        if tag.rpartition(":")[0].rpartition("/")[2] == image.labels[NAME_LABEL]
+    ]
     return [tag for _, tag in sorted(named, reverse=True)]
 
 

@@ -80,6 +80,19 @@ def test_clean_takes_what_we_made_and_leaves_what_users_built_on_it(builder, uni
         docker("image", "rm", theirs)
 
 
+def test_an_image_that_somebody_removes_meanwhile_is_left_out(builder, monkeypatch):
+    builder.build()
+    ask, gone = clean.engine.ask, f"sha256:{'0' * 64}"
+
+    def listed(client, *words, **options):
+        said = ask(client, *words, **options)
+        return f"{gone}\n{said}" if words[:2] == ("image", "ls") else said
+
+    monkeypatch.setattr(clean.engine, "ask", listed)
+    ours = [command[-1] for command in clean.removable(builder.engine)]
+    assert f"dynamo-alpha-runtime:{builder.tag}" in ours
+
+
 def test_podman_says_that_it_does_not_push(tree, monkeypatch, registry):
     monkeypatch.setattr(engines, "any_client", lambda: Engine("podman", podman=True))
     with pytest.raises(Wrong, match="push works with docker; with podman use `podman push`"):
