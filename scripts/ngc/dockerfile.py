@@ -114,7 +114,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 def _assigned(
     name: str, value: str, given: Mapping[str, str], before_from: Mapping[str, str | None], values: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    words = shlex.split(value)
+    words = list(_split(value))
     if name == "ENV" and words and "=" not in words[0]:
         words = [f"{words[0]}={' '.join(words[1:])}"]
     for word in words:
@@ -137,7 +137,13 @@ def _words(value: str) -> list[str]:
     flags, rest = re.fullmatch(r"((?:--\S+\s+)*)(.*)", value, re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
     if rest.startswith("["):
         return [*flags.split(), *(word.strip(" \"'") for word in rest.strip("[] ").split(","))]
-    return [*flags.split(), *shlex.split(rest)]
+    return [*flags.split(), *_split(rest)]
+
+
+@lru_cache(maxsize=4096)
+def _split(value: str) -> tuple[str, ...]:
+    """A value's words; kept, because a Dockerfile of many images is gone through once for each."""
+    return tuple(shlex.split(value))
 
 
 def _bound(value: str) -> list[str]:

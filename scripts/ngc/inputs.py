@@ -88,8 +88,8 @@ def _context_hash(path: Path, context: Path, sources: Iterable[str]) -> str:
         matched = False
         for found in _matching(context, source):
             matched = True
-            for entry in _below(found, context, ignored):
-                entries[entry.relative_to(context).as_posix()] = _describe(entry)
+            name = found.relative_to(context).as_posix()
+            entries.update({below: _describe(entry) for below, entry in _below(found, name, context, ignored)})
         if not matched:
             raise Wrong(
                 f"{path}: '{source}' matches nothing in {context}; mend the COPY, ADD or mount, or add the file"
@@ -107,49 +107,54 @@ def _matching(context: Path, source: str) -> Iterator[Path]:
     yield from sorted(context.glob(pattern.replace("[^", "[!")))  # Go negates a class with ^
 
 
-def _below(path: Path, context: Path, ignored: PathSpec[Any] | None) -> Iterator[Path]:
-    """The path and everything below it that is sent; a link given by name brings its target as well."""
-    name = path.relative_to(context).as_posix()
-    out = ignored is not None and name != "." and ignored.match_file(name)
+def _below(path: Path, name: str, context: Path, ignored: PathSpec[Any] | None) -> Iterator[tuple[str, str]]:
+    """(name in the context, path) of the path and all below it that is sent; a link given by name brings its target as well."""
     if path.is_symlink():
-        target = path.resolve()
-        if not out:
-            yield path
-            if context.resolve() in target.parents and target.exists():
-                yield from _below(context / target.relative_to(context.resolve()), context, ignored)
+        target, root = path.resolve(), context.resolve()
+        if not _out(name, ignored):
+            yield name, str(path)
+            if root in target.parents and target.exists():
+                inside = target.relative_to(root).as_posix()
+                yield from _below(context / inside, inside, context, ignored)
     elif path.is_dir():
-        children = [entry for child in sorted(path.iterdir()) for entry in _tree(child, context, ignored)]
-        if not out or children:
-            yield path
-        yield from children
-    elif not out:
-        yield path
+        yield from _folder(str(path), name, ignored)
+    elif not _out(name, ignored):
+        yield name, str(path)
 
 
-def _tree(path: Path, context: Path, ignored: PathSpec[Any] | None) -> Iterator[Path]:
-    """As _below, for what is found inside a folder: links there are sent as links."""
-    if path.is_symlink():
-        if ignored is None or not ignored.match_file(path.relative_to(context).as_posix()):
-            yield path
-    else:
-        yield from _below(path, context, ignored)
+def _folder(path: str, name: str, ignored: PathSpec[Any] | None) -> Iterator[tuple[str, str]]:
+    """A folder and what is in it, in any order; links there are sent as links. Plain texts: this is most of a run with nothing to do."""
+    children: list[tuple[str, str]] = []
+    for entry in os.scandir(path):
+        below = entry.name if name == "." else f"{name}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            children += _folder(entry.path, below, ignored)
+        elif not _out(below, ignored):
+            children.append((below, entry.path))
+    if children or not _out(name, ignored):
+        yield name, path
+    yield from children
 
 
-def _describe(path: Path) -> bytes:
-    info = path.lstat()
+def _out(name: str, ignored: PathSpec[Any] | None) -> bool:
+    return ignored is not None and name != "." and bool(ignored.match_file(name))
+
+
+def _describe(path: str) -> bytes:
+    info = os.lstat(path)
     mode = f"{stat.S_IFMT(info.st_mode):o} {stat.S_IMODE(info.st_mode):o} ".encode()
     if stat.S_ISLNK(info.st_mode):
-        return mode + os.fsencode(path.readlink())
+        return mode + os.fsencode(Path(path).readlink())
     if stat.S_ISREG(info.st_mode):
         return mode + _content(path, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
     return mode
 
 
 @lru_cache(maxsize=4096)
-def _content(path: Path, *identity: int) -> bytes:  # noqa: ARG001  # the key of the cache
+def _content(path: str, *identity: int) -> bytes:  # noqa: ARG001  # the key of the cache
     """sha256 of a file; `identity` is there so that a changed file is read again."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.digest()

@@ -121,7 +121,7 @@ def _checked(
     catalog: Catalog, chosen: Mapping[str, Chosen], request: Request, engine: Engine, found: Mapping[str, Found]
 ) -> dict[str, Chosen]:
     """The bases with what they say of themselves, each checked, but for those that the plan itself makes."""
-    broken = bases.read_broken(catalog)
+    broken = {} if all(base.made_here for base in chosen.values()) else bases.read_broken(catalog)
     asker = None if request.only_plan else engine
     return {
         framework: base
