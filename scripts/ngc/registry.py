@@ -32,6 +32,8 @@ MANIFESTS = (
 )
 _HERE = re.compile(r"(localhost|127\.|\[::1\])")
 INSTEAD = "or build on the stand-in with --base=stand-in"
+# What a verb with this flag may do when a registry cannot be reached; "" for a verb without it.
+ELSEWHERE = "name a copy with --mirror=HOST, "
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def digest_of(data: bytes) -> str:
 class Access:
     """One image's repository in a registry; what it takes to be let in is learned once and kept."""
 
-    def __init__(self, reference: Reference, instead: str = INSTEAD) -> None:
-        self.reference, self.instead = reference, instead
+    def __init__(self, reference: Reference, instead: str = INSTEAD, elsewhere: str = ELSEWHERE) -> None:
+        self.reference, self.instead, self._elsewhere = reference, instead, elsewhere
         self._authorization: str | None = None
         self._lock = threading.Lock()
 
@@ -143,7 +145,7 @@ class Access:
     ) -> BaseHTTPResponse:  # fmt: skip
         ours = urlsplit(url)[:2] == urlsplit(self.root)[:2]
         every = {**headers, "Authorization": authorization} if authorization and ours else dict(headers)
-        return _request(self.reference, url, every, self.instead, stream, method, body)
+        return _request(self.reference, url, every, f"{self._elsewhere}{self.instead}", stream, method, body)
 
     def refusal(self, status: int) -> Wrong | Failed:
         """What to raise for a status that is not the one hoped for."""
@@ -162,7 +164,7 @@ class Access:
 
 
 def _request(
-    reference: Reference, url: str, headers: Mapping[str, str], instead: str = INSTEAD, stream: bool = False, method: str = "GET",
+    reference: Reference, url: str, headers: Mapping[str, str], instead: str = ELSEWHERE + INSTEAD, stream: bool = False, method: str = "GET",
     body: bytes | None = None,
 ) -> BaseHTTPResponse:  # fmt: skip
     import urllib3
@@ -178,8 +180,7 @@ def _request(
         return pool.request(method, url, headers=headers, preload_content=not stream, **more)
     except urllib3.exceptions.HTTPError as error:
         cause = str(getattr(error, "reason", error)).rpartition("): ")[2] or str(error)
-        copy = "name a copy with --mirror=HOST, " if method == "GET" else ""
-        raise Failed(f"{reference.host} cannot be reached ({cause}); check the network, {copy}{instead}") from None
+        raise Failed(f"{reference.host} cannot be reached ({cause}); check the network, {instead}") from None
 
 
 def _proxy(url: str) -> str | None:

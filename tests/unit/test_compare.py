@@ -112,6 +112,10 @@ def test_of_a_tag_for_several_platforms_the_one_asked_for_is_compared(registry, 
 def test_an_image_that_is_nowhere_is_one_sentence(registry, unique, pair):
     with pytest.raises(Wrong, match=rf"{registry} has no {registry}/{unique}/none:1; check name and tag"):
         compare.compare(pair[0][1], f"{registry}/{unique}/none:1")
+    with pytest.raises(
+        Failed, match=r"cannot be reached \(.*\); check the network, or pull it and compare what is here$"
+    ):
+        compare.compare(pair[0][1], "127.0.0.1:1/none:1")
     with pytest.raises(Wrong, match="is not an image reference"):
         compare.compare("No Name", pair[0][1])
     with pytest.raises(Failed, match="no engine to pull with"):

@@ -137,8 +137,9 @@ def test_a_registry_that_has_no_time_leaves_its_last_answer_with_its_age(filled,
 def test_a_registry_that_is_down_without_an_older_answer_is_one_sentence(filled):
     with serving(Front(filled, status=429)) as front, pytest.raises(Failed, match=r"answered 429 .*; try again later"):
         row(front.host)
-    with pytest.raises(Failed, match=r"127\.0\.0\.1:1 cannot be reached"):
+    with pytest.raises(Failed, match=r"127\.0\.0\.1:1 cannot be reached") as failed:
         row("127.0.0.1:1")
+    assert str(failed.value).count("--mirror=HOST") == 1
 
 
 def test_platforms_that_were_once_told_are_not_forgotten(filled):
