@@ -61,7 +61,7 @@ def published(image: str) -> Published | Wrong | Failed | None:
 
 
 def _look_up(reference: Reference) -> Published:
-    access = registry.Access(reference, INSTEAD, elsewhere="")
+    access = registry.Access(reference, INSTEAD)
     _, manifest = registry.read_manifest(access, reference.digest or reference.tag or "latest", check=False)
     platforms: tuple[str, ...] = ()
     if "manifests" in manifest:
