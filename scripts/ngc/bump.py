@@ -107,7 +107,7 @@ def _asked(
         raise Failed(f"{answer.old.partition(';')[0]}, and --pin needs its digest; try again later")
     if answer.old:
         return None, None
-    access = registry.Access(replace(asked, tag=tag.name), "or name a copy with --mirror=HOST", elsewhere="")
+    access = registry.Access(replace(asked, tag=tag.name), "or name a copy with --mirror=HOST")
     digest, manifest = registry.read_manifest(access, tag.name)
     here = bases.host_platform()
     there = list(registry.of_platforms(manifest)) if "manifests" in manifest else [here]

@@ -183,26 +183,13 @@ def time(_: Catalog) -> list[Sequence[str]]:
         rows.append((f"pull of {sizes.text(load)} over {line} Gbit/s", pull, "-", f"{COMPUTED}: the line alone"))
     rows.append(("our runtime layer", duration(data.runtime.seconds), "-", MEASURED))
     rows.append(("runtime, benchmark and dev, one after another", duration(data.slowest_family), "-", MEASURED))
-    for line in LINES:
-        whole = first_build(data, line)
-        rows.append(
-            (
-                f"first build of runtime, {line} Gbit/s",
-                duration(whole),
-                f"**{chain / whole:.0f}x** at most",
-                f"{COMPUTED} from the above",
+    for images, own, strong in (("runtime", data.runtime.seconds, "**"), ("all three", data.slowest_family, "")):
+        for line in LINES:
+            whole = pull_seconds(load, line) + own
+            ratio = f"{strong}{chain / whole:.0f}x{strong} at most"
+            rows.append(
+                (f"first build of {images}, {line} Gbit/s", duration(whole), ratio, f"{COMPUTED} from the above")
             )
-        )
-    for line in LINES:
-        whole = pull_seconds(load, line) + data.slowest_family
-        rows.append(
-            (
-                f"first build of all three, {line} Gbit/s",
-                duration(whole),
-                f"{chain / whole:.0f}x at most",
-                f"{COMPUTED} from the above",
-            )
-        )
     return rows
 
 

@@ -73,7 +73,7 @@ def plan(images: Sequence[Reference], prefix: str) -> list[Copy]:
 
 def _planned(source: Reference, target: Reference, before: Sequence[Copy]) -> Copy:
     """The plan of one image; `before` are those whose blobs will be there when it begins."""
-    asked, asking = Access(source, "or name another image with --base", ""), Access(target, _INSTEAD, "")
+    asked, asking = Access(source, "or name another image with --base"), Access(target, _INSTEAD)
     tag = (
         target.tag or source.digest or "latest"
     )  # of an image that is named by its digest alone nothing more is stored
@@ -128,7 +128,7 @@ def run(copies: Sequence[Copy], listen: Listener) -> None:
 
 
 def _run(copy: Copy, listen: Listener) -> None:
-    source, target = Access(copy.source, "run again", ""), Access(copy.target, _INSTEAD, "")
+    source, target = Access(copy.source, "run again"), Access(copy.target, _INSTEAD)
     stop = threading.Event()
 
     def one(digest: str, size: int) -> None:

@@ -32,7 +32,7 @@ MANIFESTS = (
 )
 _HERE = re.compile(r"(localhost|127\.|\[::1\])")
 INSTEAD = "or build on the stand-in with --base=stand-in"
-# What a verb with this flag may do when a registry cannot be reached; "" for a verb without it.
+# What a verb with this flag may do when a registry cannot be reached.
 ELSEWHERE = "name a copy with --mirror=HOST, "
 
 
@@ -53,7 +53,7 @@ def look_up(reference: Reference, platform: str) -> Remote:
 
     Raises Wrong for what is not there (tag, platform), Failed for a registry that does not answer or wants a login.
     """
-    access = Access(reference)
+    access = Access(reference, elsewhere=ELSEWHERE)
     digest, manifest = read_manifest(access, reference.digest or reference.tag or "latest", check=False)
     platforms: tuple[str, ...] = ()
     if "manifests" in manifest:
@@ -103,7 +103,7 @@ def digest_of(data: bytes) -> str:
 class Access:
     """One image's repository in a registry; what it takes to be let in is learned once and kept."""
 
-    def __init__(self, reference: Reference, instead: str = INSTEAD, elsewhere: str = ELSEWHERE) -> None:
+    def __init__(self, reference: Reference, instead: str = INSTEAD, elsewhere: str = "") -> None:
         self.reference, self.instead, self._elsewhere = reference, instead, elsewhere
         self._authorization: str | None = None
         self._lock = threading.Lock()

@@ -47,7 +47,7 @@ def ask(image: Reference, want: Callable[[tuple[str, ...]], str | None]) -> Answ
     Two requests where the tags fit on a page. A registry that does not answer, or not now (429), leaves its last answer,
     with a line on stderr that says so. Raises Failed where there is none, Wrong for a repository that does not exist.
     """
-    access = registry.Access(image, _INSTEAD, elsewhere="")
+    access = registry.Access(image, _INSTEAD)
     try:
         tags = listed(access)
         chosen = want(tags)

@@ -128,7 +128,7 @@ def _of_layers(steps: Sequence[tuple[int, str]], count: int) -> Sequence[tuple[i
 def of_registry(name: str, platform: str) -> Side:
     """An image as its registry describes it: two requests, three where the name stands for several platforms."""
     image = reference.parse(name)
-    access = registry.Access(image, _INSTEAD, elsewhere="")
+    access = registry.Access(image, _INSTEAD)
     try:
         digest, manifest = registry.read_manifest(access, image.digest or image.tag or "latest")
     except (Wrong, Failed) as error:

@@ -72,7 +72,7 @@ class FromRegistry:
     def __init__(self, reference: Reference, platform: str, instead: str) -> None:
         self.name, self.platform = str(reference), platform
         self._reference, self._instead = reference, instead
-        self._access = registry.Access(reference, instead)
+        self._access = registry.Access(reference, instead, registry.ELSEWHERE)
 
     @cached_property
     def _top(self) -> tuple[str, dict[str, Any]]:
