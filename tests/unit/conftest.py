@@ -104,19 +104,20 @@ def layer_of_one_file() -> bytes:
     return data.getvalue()
 
 
+MADE_BY = "ngc-test.made-by"  # a label that every image inherits from the base of the test that built it
+
+
 class Builder:
     """Builds the images of a tree on its base with a real engine, under a tag of its own."""
 
     def __init__(self, tree: Tree, engine: Engine, tag: str, logs: Path) -> None:
         self.tree, self.engine, self.tag, self.logs = tree, engine, tag, logs
         self.heard: list[tuple[str, str]] = []
-        self.replaced: list[str] = []
 
-    def import_base(self, layer: bytes, *changes: str) -> None:
+    def import_base(self, layer: bytes, *changes: str, name: str = "") -> None:
         """Make the base of the layer, with Dockerfile instructions on top; one that was there loses its name."""
-        self.replaced += [found.id for found in engines.images(self.engine, [self.tree.base]).values()]
-        options = [word for change in changes for word in ("--change", change)]
-        sh.Command(self.engine.client)("import", *options, "-", self.tree.base, _in=layer)
+        options = [word for change in (f"LABEL {MADE_BY}={self.tag}", *changes) for word in ("--change", change)]
+        sh.Command(self.engine.client)("import", *options, "-", name or self.tree.base, _in=layer)
 
     def plan(self, *targets: str, **request: Any) -> Plan:
         asked = Request(["alpha"], targets, base=self.tree.base, tag=self.tag, **request)
@@ -139,10 +140,10 @@ class Builder:
 
 @pytest.fixture
 def builder(tree: Tree, engine: Engine, layer_of_one_file: bytes, tmp_path: Path, unique: str) -> Iterator[Builder]:
-    """A Builder whose base is here; all its images are removed afterwards."""
+    """A Builder whose base is here; all images on that base are removed afterwards, whatever their names."""
     made = Builder(tree, engine, unique, tmp_path / "logs")
     made.import_base(layer_of_one_file)
     yield made
-    names = [f"dynamo-alpha-{target}:{unique}" for target in ("dev", "extra", "runtime")]
-    for name in [*names, tree.base, *made.replaced]:
-        engines.ask(engine, "image", "rm", "--force", name, fails=False)
+    listed = engines.ask(engine, "image", "ls", "--quiet", "--no-trunc", "--filter", f"label={MADE_BY}={unique}")
+    ids = list(dict.fromkeys(listed.split()))  # children before parents, as they come; an image is listed for each name
+    engines.ask(engine, "image", "rm", "--force", *ids, fails=False)

@@ -213,9 +213,7 @@ def built(builder, registry, unique):
         engines.ask(builder.engine, "tag", old, new)
     engines.ask(builder.engine, "push", base)
     ours = [f"dynamo-alpha-{t}:{tag}" for t in ("runtime", "dev")]
-    yield builder, base, ours
-    for name in (base, *ours, *(f"{registry}/{unique}/{name}" for name in ours)):
-        engines.ask(builder.engine, "image", "rm", name, fails=False)
+    return builder, base, ours
 
 
 @pytest.mark.engine

@@ -16,14 +16,12 @@ def remote(builder, registry, layer_of_one_file, unique):
     docker = sh.Command(builder.engine.client)
 
     def push(change):
-        docker("import", "--change", change, "-", name, _in=layer_of_one_file)
+        builder.import_base(layer_of_one_file, change, name=name)
         docker("push", name)
         docker("image", "rm", name)
 
     push("ENV VERSION=1")
-    yield name, push
-    for image in (name, f"dynamo-alpha-runtime:{unique}"):
-        engines.ask(builder.engine, "image", "rm", image, fails=False)
+    return name, push
 
 
 def build(builder, base, **request):
@@ -56,8 +54,8 @@ def test_a_pull_that_changes_nothing_rebuilds_nothing(builder, remote):
     assert build(builder, name, pull=True)["alpha-runtime"] == "up to date"
 
 
-def test_a_mirror_is_asked_instead_of_the_bases_own_registry(builder, remote, registry, unique):
-    _name, _ = remote
+@pytest.mark.usefixtures("remote")
+def test_a_mirror_is_asked_instead_of_the_bases_own_registry(builder, registry, unique):
     elsewhere = f"registry.invalid/{unique}/base:1.0.0"
     with pytest.raises(Failed, match=r"registry\.invalid cannot be reached"):
         build(builder, elsewhere)

@@ -27,12 +27,8 @@ def test_what_is_built_is_pushed_and_named_with_its_digest(builder, registry, ca
     pushed(builder, registry)
     lines = capsys.readouterr().out.splitlines()
     names = [f"{registry}/dynamo-alpha-{target}:{builder.tag}" for target in ("runtime", "dev")]
-    try:
-        assert [line.partition("@")[0] for line in lines] == names
-        assert all(line.partition("@")[2].startswith("sha256:") for line in lines)
-    finally:
-        for name in names:
-            engines.ask(builder.engine, "image", "rm", name, fails=False)
+    assert [line.partition("@")[0] for line in lines] == names
+    assert all(line.partition("@")[2].startswith("sha256:") for line in lines)
 
 
 def test_nothing_is_pushed_unless_all_is_built(builder, registry):
@@ -52,11 +48,8 @@ def test_a_stand_in_is_refused_unless_told(builder, registry, layer_of_one_file,
 
 def test_a_registry_that_does_not_answer_is_one_sentence(builder):
     builder.build()
-    host = "127.0.0.1:1"
     with pytest.raises(Failed, match=r"push 127\.0\.0\.1:1/\S+` failed: .*; check the registry and `docker login`"):
-        pushed(builder, host)
-    for target in ("runtime", "dev"):
-        engines.ask(builder.engine, "image", "rm", f"{host}/dynamo-alpha-{target}:{builder.tag}", fails=False)
+        pushed(builder, "127.0.0.1:1")
 
 
 def test_clean_takes_what_we_made_and_leaves_what_users_built_on_it(builder, unique):
@@ -71,13 +64,10 @@ def test_clean_takes_what_we_made_and_leaves_what_users_built_on_it(builder, uni
         _in=f"FROM dynamo-alpha-dev:{builder.tag}\nENV A=1\n",
         _env=builder.engine.environment,
     )
-    try:
-        ours = [command for command in clean.removable(builder.engine) if any(builder.tag in word for word in command)]
-        # children before parents
-        assert [command[-1] for command in ours] == [f"dynamo-alpha-{t}:{builder.tag}" for t in ("dev", "runtime")]
-        assert not [c for c in clean.removable(builder.engine) if theirs in c]
-    finally:
-        docker("image", "rm", theirs)
+    ours = [command for command in clean.removable(builder.engine) if any(builder.tag in word for word in command)]
+    # children before parents
+    assert [command[-1] for command in ours] == [f"dynamo-alpha-{t}:{builder.tag}" for t in ("dev", "runtime")]
+    assert not [c for c in clean.removable(builder.engine) if theirs in c]
 
 
 def test_an_image_that_somebody_removes_meanwhile_is_left_out(builder, monkeypatch):
