@@ -36,15 +36,16 @@ def _validate(path: Path, data: Any) -> None:
     schema = (path.parent.parent / SCHEMA).read_text()
     text = hashlib.sha256(schema.encode() + b"\0" + path.read_bytes()).hexdigest()
     mark = cache.folder("valid") / text
-    if mark.exists():
-        return
+    with suppress(OSError):  # a cache that cannot be read or written costs 15 ms
+        if mark.exists():
+            return
     import fastjsonschema
 
     try:
         _validator(schema)(data)
     except fastjsonschema.JsonSchemaValueException as error:
         raise Wrong(_explain(path, error, data)) from None
-    with suppress(OSError):  # a cache that cannot be written costs 15 ms the next time
+    with suppress(OSError):
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
 

@@ -1,8 +1,11 @@
 """The verbs as users type them: exit codes, stdout and stderr."""
 
 import json
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sh
@@ -34,6 +37,41 @@ def test_wrong_input_is_one_sentence_with_the_choices_and_exit_code_2(invoke, wo
     assert err.startswith("error: ")
     assert said in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("/dev/null/x", "error: /dev/null/x: Not a directory; choose another place\n"),
+        (f"/{'x' * 300}", f"error: /{'x' * 300}: File name too long; choose a shorter name\n"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_sentence(invoke, out, said):
+    assert invoke("render", "--config=vllm-agg", f"--out={out}") == (1, "", said)
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["validate"]])
+def test_an_output_that_cannot_be_written_is_one_sentence(root, words):
+    verb = [sys.executable, "-m", "invoke", "--search-root", str(root), *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(verb, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: the output: No space left on device; free some space there\n")
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["validate"]])
+def test_a_reader_that_has_gone_is_no_error_to_tell(root, words):
+    read, write = os.pipe()
+    os.close(read)
+    verb = [sys.executable, "-m", "invoke", "--search-root", str(root), *words]
+    try:
+        done = subprocess.run(verb, stdout=write, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(write)
+    assert done.returncode == 1
+    assert "rror" not in done.stderr
 
 
 def test_the_list_needs_no_engine(invoke, tmp_path):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +36,25 @@ def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> 
         def guarded(*arguments: Any, **keywords: Any) -> Any:
             try:
                 result = function(*arguments, **keywords)
+                _flush()
             except (Wrong, Failed) as error:
-                _flushed()
+                with suppress(OSError):
+                    _flush()
                 raise Exit(f"error: {error}", code=error.code) from None
             except KeyboardInterrupt:
-                _flushed()
+                with suppress(OSError):
+                    _flush()
                 raise Exit("interrupted", code=130) from None
-            except BrokenPipeError:
-                _flushed()
+            except BrokenPipeError:  # the reader has what it wanted (| head)
+                _drop_stdout()
                 raise Exit(code=1) from None
-            if not _flushed():
-                raise Exit(code=1)
+            except OSError as error:
+                if error.errno not in _REMEDIES:
+                    raise
+                if error.filename is None:
+                    _drop_stdout()
+                where = error.filename or "the output"
+                raise Exit(f"error: {where}: {error.strerror}; {_REMEDIES[error.errno]}", code=1) from None
             return result
 
         declared: Any = task(guarded, help=help, iterable=list(iterable), auto_shortflags=False, **options)
@@ -53,15 +63,30 @@ def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> 
     return declare
 
 
-def _flushed() -> bool:
-    """Write out what is left of stdout; False, and nothing is said of it now or at the end, if its reader is gone (| head)."""
+_REMEDIES = {
+    errno.ENOSPC: "free some space there",
+    errno.EDQUOT: "free some of your quota there",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "choose another place, or get the right to it",
+    errno.EPERM: "choose another place, or get the right to it",
+    errno.ENOTDIR: "choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def _flush() -> None:
+    """Write what stdout holds, before stderr says how it ended. Raises OSError, once: what is left is dropped."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return False
-    return True
+        print(end="", flush=True)
+    except OSError:
+        _drop_stdout()
+        raise
+
+
+def _drop_stdout() -> None:
+    """Let what stdout holds go nowhere, or Python fails once more at exit, in words of its own."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def one_of(flag: str, value: str, choices: Sequence[str]) -> str:
