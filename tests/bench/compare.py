@@ -7,48 +7,17 @@ in one process that has imported everything already, the engine asked each time 
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from common.network import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS, SHARED = 32, 26
 LIMIT = 0.1  # seconds
-
-
-@contextmanager
-def registry() -> Iterator[str]:
-    """host:port of a registry of our own."""
-    program = shutil.which("docker-registry") or shutil.which("registry")
-    if program is None:
-        sys.exit("error: there is no docker-registry here (Debian: apt-get install docker-registry)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "config.yml"
-        config.write_text(
-            f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}}}}}\nhttp: {{addr: '{host}'}}\n"
-        )
-        with subprocess.Popen(
-            [program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as child:
-            try:
-                while True:
-                    with socket.socket() as probe:
-                        if probe.connect_ex(("127.0.0.1", int(host.rpartition(":")[2]))) == 0:
-                            break
-                    time.sleep(0.02)
-                yield host
-            finally:
-                child.terminate()
 
 
 def main(rounds: int = 15) -> None:
@@ -62,7 +31,7 @@ def main(rounds: int = 15) -> None:
     steps = [f"RUN step {number} " + "x" * 200 for number in range(LAYERS)]
     variables = [f"VARIABLE_{number}=" + "/folder:" * 20 for number in range(60)]
     names = []
-    with registry() as host:
+    with tempfile.TemporaryDirectory() as folder, registry(Path(folder)) as host:
         for letter in "ab":
             parts = [layer(str(n) if n < SHARED else f"{letter}{n}", 200) for n in range(LAYERS)]
             image = Made(parts, environment=variables, labels={"image": letter}, history=steps)

@@ -22,6 +22,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from common.network import registry, registry_program
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "docs" / "data" / "comparison.yaml"
 TAG = f"bench-{uuid.uuid4().hex[:8]}"
@@ -89,14 +91,13 @@ def copied(folder: Path) -> Path:
 def compressed(images: list[Mapping[str, Any]]) -> dict[str, int]:
     """Bytes to download above the parent, by image; nothing without a registry program."""
     sys.path[:0] = [str(ROOT / "scripts"), str(ROOT)]
-    from tests.bench.compare import registry
 
     from ngc import compare, engine
 
-    if not (shutil.which("docker-registry") or shutil.which("registry")):
+    if registry_program() is None:
         return {}
     client, found = engine.builder(), {}
-    with registry() as host:
+    with tempfile.TemporaryDirectory() as folder, registry(Path(folder)) as host:
         names = {name: f"{host}/{name}" for entry in images for name in (entry["parent"], entry["image"])}
         try:
             for local, remote in names.items():

@@ -17,13 +17,16 @@ from pathlib import Path
 @contextmanager
 def registry(where: Path) -> Iterator[str]:
     """host:port of a registry that keeps what it has in a folder below `where`, until it ends."""
+    program = registry_program()
+    if program is None:
+        sys.exit("error: there is no docker-registry here (Debian: apt-get install docker-registry)")
     host = f"127.0.0.1:{free_port()}"
     folder = Path(tempfile.mkdtemp(prefix="registry-", dir=where))
     (folder / "config.yml").write_text(
         f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}}}}}\nhttp: {{addr: '{host}'}}\n"
     )
     with (folder / "log").open("wb") as log:
-        child = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+        child = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
         try:
             wait_for_port(host)
             yield host
@@ -31,6 +34,11 @@ def registry(where: Path) -> Iterator[str]:
             child.terminate()
             child.wait()
             shutil.rmtree(folder)
+
+
+def registry_program() -> str | None:
+    """Debian's name for it, or that of the registry's own image."""
+    return shutil.which("docker-registry") or shutil.which("registry")
 
 
 def free_port() -> int:
