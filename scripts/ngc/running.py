@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ngc import bases, engine, planning
+from ngc import bases, engine, planning, reference
 from ngc.catalog import Catalog
 from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
@@ -139,7 +139,9 @@ def shell(
         selected = catalog.select([framework], [target])[0]
         image = planning.name(selected, bases.choose(catalog, [framework], base, tag)[framework])
         if not engine.images(client, [image]):
-            raise Failed(f"{image} is not built; run `invoke build --framework={framework} --target={target}` first")
+            on = f" --base={base}" if base else ""
+            raise Failed(f"{image} is not built; run `invoke build --framework={framework} --target={target}{on}` first")
+    reference.parse(image)
     wanted = options(client, gpu_present())
     terminal: Sequence[str] = ("--interactive", "--tty") if sys.stdin.isatty() else ("--interactive",)
     words = (client.client, "run", "--rm", *terminal, *wanted.words, client.local(image), "bash")

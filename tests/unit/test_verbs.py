@@ -27,6 +27,7 @@ from ngc import catalog
         (["build-all", "--base=stand-in", "--tag=a b"], "--tag is 'a b'; write letters, digits"),
         (["push"], "push needs to know where; add --registry"),
         (["shell"], "shell needs --framework (choose from: trtllm, vllm) or --image REFERENCE"),
+        (["shell", "--image=-v"], "'-v' is not an image reference; write [registry/]"),
         (["list", "--base=a/b:1"], "list shows what is built on ngc or stand-in, not on 'a/b:1'"),
         (["test", "--image=a/b:1"], "say what it is held to by one --framework"),
     ],
