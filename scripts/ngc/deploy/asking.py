@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,14 +93,14 @@ def said(data: bytes) -> str:
     return str(found.get("message", found) if isinstance(found, dict) else found)
 
 
-def hand_over(words: Sequence[str]) -> str | None:
-    """What is wrong with a disaggregated stand-in's answers, by their first words; None if each KV cache was transferred."""
+def hand_over(word: str) -> str | None:
+    """What is wrong with a disaggregated stand-in's answer, by its first word; None if the KV cache was transferred."""
     meaning: Mapping[str, str] = {
         LOCAL: "the decode worker computed the prompt itself: no prefill worker was asked",
         UNLINKED: "prefill answered, but its NIXL metadata was not to be had",
         CORRUPT: "the KV transfer failed, or its content is wrong",
     }
-    return next((meaning.get(word, f"it begins with '{word}'") for word in words if word != TRANSFERRED), None)
+    return None if word == TRANSFERRED else meaning.get(word, f"it begins with '{word}'")
 
 
 def _get(url: str) -> dict[str, Any] | None:

@@ -131,6 +131,13 @@ def _process(entry: Mapping[str, Any]) -> Process:
     )
 
 
+def http(compose: Compose, process: Process, port: int, path: str) -> str | None:
+    """What a container's own HTTP server answers; None where it does not. The ports of workers are not published."""
+    return engines.ask(
+        compose.engine, "exec", process.container, "curl", "-fsS", f"http://127.0.0.1:{port}{path}", fails=False
+    )
+
+
 def tail(compose: Compose, process: Process, lines: int) -> list[str]:
     """The last lines that a container printed, both streams."""
     import sh

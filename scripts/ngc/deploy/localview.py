@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ngc.deploy import composecli
+from ngc.deploy import composecli, names
 from ngc.deploy import promise as promises
 from ngc.deploy.composecli import Compose, Process
+from ngc.deploy.counters import PATH as METRICS
 from ngc.deploy.promise import Asked
 from ngc.deploy.stacks import Stack
 
@@ -24,7 +25,13 @@ class View:
 def look(compose: Compose, stack: Stack, request: bool) -> View:
     """Look at a stack; `request`: also ask for one token of each model."""
     processes = tuple(composecli.processes(compose, stack.project))
-    return View(stack, processes, promises.ask(stack.url, stack.promise, request))
+
+    def counters(services: tuple[str, ...]) -> list[str | None]:
+        wanted = {key.lower() for key in services}
+        workers = [p for p in processes if p.service.rpartition("-")[0] in wanted and p.state == "running"]
+        return [composecli.http(compose, worker, names.SYSTEM_PORT, METRICS) for worker in workers]
+
+    return View(stack, processes, promises.ask(stack.url, stack.promise, request, counters))
 
 
 def states(view: View) -> dict[str, str]:
@@ -78,8 +85,7 @@ def page(view: View, found: list[str]) -> str:
     """For people: a line for each part, then the verdict."""
     rows = states(view)
     for model, answer in view.asked.answers.items():
-        path = f", first word '{answer.first_word}'" if view.stack.promise.stand_in and answer.first_word else ""
-        rows[model] = f"{answer.status or 'no answer'}{path}"
+        rows[model] = f"{answer.status or 'no answer'}{promises.path(view.stack.promise, view.asked, answer)}"
     width = max(map(len, rows), default=0)
     lines = [f"{view.stack.name} at {view.stack.url} ({view.stack.image})"]
     lines += [f"  {name:{width}}  {state}" for name, state in rows.items()]

@@ -34,6 +34,7 @@ class Endpoint:
     role: str
     name: str  # component.endpoint
     workers: int
+    services: tuple[str, ...] = ()  # keys of the graph whose workers these are
 
 
 def base_of(catalog: Catalog, graph: Graph) -> Base | None:
@@ -108,9 +109,13 @@ def strategy(graph: Graph, serving: Mapping[str, Any]) -> str:
 def endpoints(graph: Graph, serving: Mapping[str, Any]) -> tuple[Endpoint, ...]:
     """What must be registered before the graph serves. Empty where nothing is known of the workers."""
     row: Mapping[str, str] = serving.get("endpoints", {}).get(strategy(graph, serving), {})
-    counts: dict[str, int] = {}
+    services: dict[str, list[Service]] = {}
     for service in graph.workers:
         name = role(service, serving)
         name = name if name in row else {WORKER: DECODE, DECODE: WORKER}.get(name, name)
-        counts[name] = counts.get(name, 0) + service.replicas
-    return tuple(Endpoint(name, row[name], count) for name, count in counts.items() if name in row)
+        services.setdefault(name, []).append(service)
+    return tuple(
+        Endpoint(name, row[name], sum(s.replicas for s in found), tuple(s.key for s in found))
+        for name, found in services.items()
+        if name in row
+    )

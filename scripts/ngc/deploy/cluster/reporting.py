@@ -8,7 +8,7 @@ from typing import Any
 
 from ngc.deploy import names
 from ngc.deploy import promise as promises
-from ngc.deploy.cluster import observing, revisions, waiting
+from ngc.deploy.cluster import counting, observing, revisions, waiting
 from ngc.deploy.cluster.forwarding import forwarded
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.cluster.observing import Look
@@ -35,7 +35,7 @@ def view(cluster: Cluster, graph: str | None) -> View:
     found = [f"{name}: {text}" for name, text in waiting.states(look).items() if text != "ready"]
     try:
         with forwarded(cluster, revision.frontend, names.HTTP_PORT) as url:
-            asked = promises.ask(url(), revision.promise, request=True)
+            asked = promises.ask(url(), revision.promise, True, counting.of(cluster, revision.graph))
     except Failed as error:
         return View(cluster, revision, look, Asked(None, None, {}), (*found, str(error)))
     return View(cluster, revision, look, asked, (*found, *promises.broken(revision.promise, asked)))
@@ -82,8 +82,7 @@ def page(view: View) -> str:
     }
     rows.update(promises.states(revision.promise, view.asked))
     for model, answer in view.asked.answers.items():
-        path = f", first word '{answer.first_word}'" if revision.promise.stand_in and answer.first_word else ""
-        rows[model] = f"{answer.status or 'no answer'}{path}"
+        rows[model] = f"{answer.status or 'no answer'}{promises.path(revision.promise, view.asked, answer)}"
     width = max(map(len, rows), default=0)
     note = f", {revision.note}" if revision.note else ""
     lines = [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ngc.deploy import promise as promises
-from ngc.deploy.cluster import kubectl, observing
+from ngc.deploy.cluster import counting, kubectl, observing
 from ngc.deploy.cluster.forwarding import forwarded
 from ngc.deploy.cluster.kubectl import Cluster, Unreachable
 from ngc.deploy.cluster.observing import STUCK, Look, Pod
@@ -143,9 +143,10 @@ def events(cluster: Cluster, name: str, last: int = 5) -> list[str]:
 
 def _answer(cluster: Cluster, revision: Revision, url: Callable[[], str], deadline: float, update: Update) -> None:
     """Wait until the frontend keeps the promise."""
+    counters = counting.of(cluster, revision.graph)
     while True:
         try:
-            asked = promises.ask(url(), revision.promise, request=True)
+            asked = promises.ask(url(), revision.promise, True, counters)
             found = promises.broken(revision.promise, asked)
             update({**promises.states(revision.promise, asked), "requests": found[0] if found else "answered"})
         except Failed as error:
