@@ -131,6 +131,25 @@ def test_a_wrong_path_or_value_is_one_sentence_with_the_right_ones(setting, said
     assert "\n" not in str(raised.value)
 
 
+def test_null_takes_a_field_out_and_its_text_is_quoted():
+    dropped, added = changed("spec.services.Frontend.readinessProbe=null")
+    assert added == []
+    assert "readinessProbe:" in dropped
+    assert [s.key for s in edit.apply(graph.load(CONFIG), ["spec.services.Frontend=null"]).services] == [
+        "VllmDecodeWorker"
+    ]
+    assert value(ARGS, f"{ARGS}[0]=null") == value(ARGS)[1:]
+    assert value(f"{ARGS}[1]", f'{ARGS}[1]="null"') == "null"
+    assert changed(f"{WORKER}.multinode=null") == ([], [])  # it is not there
+
+
+def test_what_several_settings_make_together_must_be_right_in_any_order():
+    settings = [f"{WORKER}.envs[+].value=x", f"{WORKER}.envs[0].name=A"]
+    assert value(f"{WORKER}.envs", *settings) == [{"value": "x", "name": "A"}]
+    with pytest.raises(Wrong, match=r"envs\[\+\]\.value=x: .*'name' is missing"):
+        edit.apply(graph.load(CONFIG), [settings[0], f"{WORKER}.replicas=2"])
+
+
 def test_a_fault_that_was_there_before_is_not_the_edits(tmp_path):
     (tmp_path / "old.yaml").write_text(CONFIG.read_text().replace("replicas: 1", "replicaz: 1"))
     edited = edit.apply(graph.load(tmp_path / "old.yaml"), [f"{WORKER}.replicas=2"])

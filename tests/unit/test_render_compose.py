@@ -7,9 +7,11 @@ import sh
 
 from ngc import catalog
 from ngc.deploy import compose, prepare
+from ngc.deploy.composeresources import Host
+from ngc.errors import Wrong
 
 from ..conftest import require
-from .rendered import CONFIG, IMAGE, changed, objects
+from .rendered import COMMAND, CONFIG, IMAGE, changed, objects
 
 PROCESSES = ["entrance-0", "vllmdecode-0", "vllmdecode-1", "vllmprefill-0", "other-0"]
 GPUS = ["vllmdecode-0", "vllmdecode-1", "vllmprefill-0"]
@@ -90,9 +92,9 @@ def test_shared_memory_and_limits_are_there_for_who_needs_them(services):
 def test_a_machine_without_gpus_asks_for_none(tmp_path):
     (tmp_path / "graph.yaml").write_text(CONFIG)
     prepared = prepare.prepare(catalog.read(), str(tmp_path / "graph.yaml"))
-    made = compose.document(prepared, compose.Host(gpu=False, ulimits={"memlock": -1}))["services"]
+    made = compose.document(prepared, Host(gpu=False, ulimits={"memlock": -1}))["services"]
     assert not {"deploy", "devices", "ulimits", "cap_add"} & {key for service in made.values() for key in service}
-    spared = compose.document(prepared, compose.Host(gpus=(3, 4, 5, 6, 7)))["services"]
+    spared = compose.document(prepared, Host(gpus=(3, 4, 5, 6, 7)))["services"]
     assert spared["vllmprefill-0"]["deploy"]["resources"]["reservations"]["devices"][0]["device_ids"] == ["7"]
     assert "ulimits" not in spared["vllmprefill-0"]  # a host that cannot raise them is not asked to
 
@@ -195,3 +197,63 @@ def test_each_compose_reads_the_golden_files(program, root):
 def test_a_probe_of_the_config_is_the_health_check(services):
     own = "readinessProbe: {exec: {command: [sh, -c, 'test $X']}}\n      replicas: 2"
     assert services(("replicas: 2", own))["vllmdecode-0"]["healthcheck"]["test"] == ["CMD", "sh", "-c", "test $$X"]
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [("8Gi", "8gb"), ("1Ti", "1024gb"), ("1.5Gi", "1536mb"), ("512Ki", "512kb"), ("1M", "1000000b"), ("2e9", "1953125kb"), ("100", "100b")],
+)  # fmt: skip
+def test_a_quantity_is_as_many_bytes_in_compose(services, size, said):
+    made = services(("memory: 32Gi", f'memory: "{size}"'))["vllmdecode-0"]
+    assert made["mem_limit"] == said
+
+
+@pytest.mark.parametrize(("cores", "said"), [("500m", 0.5), ("2", 2), ("1.5", 1.5)])
+def test_cores_are_a_number(services, cores, said):
+    assert services(('limits: {cpu: "8"', f'limits: {{cpu: "{cores}"'))["vllmdecode-0"]["cpus"] == said
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "8 Gi", "8GiB"])
+def test_what_is_no_quantity_is_refused_with_its_place(services, value):
+    with pytest.raises(
+        Wrong, match=rf"graph\.yaml:\d+: spec\.services\.VllmDecode\.\S+ is '{value}'; write a quantity"
+    ):
+        services(('limits: {cpu: "8"', f'limits: {{cpu: "{value}"'))
+    with pytest.raises(Wrong, match=rf"sharedMemory\.size is '{value}'; write a quantity"):
+        services(("      replicas: 2\n", f'      replicas: 2\n      sharedMemory: {{size: "{value}"}}\n'))
+
+
+PORTS = "          ports: [{name: side, containerPort: 7000}]\n"
+
+
+@pytest.mark.parametrize(
+    ("probe", "test"),
+    [
+        ("httpGet: {path: /ready, port: system}", ["CMD-SHELL", "curl -fsS 'http://127.0.0.1:9090/ready'"]),
+        ("httpGet: {path: /, port: side}", ["CMD-SHELL", "curl -fsS 'http://127.0.0.1:7000/'"]),
+        ("httpGet: {path: /x$y, port: 1, scheme: HTTPS, httpHeaders: [{name: A, value: b}]}", ["CMD-SHELL", "curl -fsSk -H 'A: b' 'https://127.0.0.1:1/x$$y'"]),
+        ("tcpSocket: {port: side}", ["CMD", "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/7000"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["service", "container"])
+def test_a_probe_asks_what_a_kubelet_would_ask_as_often(services, probe, test, place):
+    written = f"readinessProbe: {{{probe}, periodSeconds: 3, timeoutSeconds: 2, failureThreshold: 4}}\n"
+    spot = (
+        ("      replicas: 2\n", f"      replicas: 2\n      {written}")
+        if place == "service"
+        else (COMMAND, f"          {written}{COMMAND}")
+    )
+    made = services(spot, (COMMAND, PORTS + COMMAND))["vllmdecode-0"]["healthcheck"]
+    assert made == {"test": test, "interval": "3s", "timeout": "2s", "retries": 4, "start_period": "7200s"}
+
+
+@pytest.mark.parametrize(
+    ("probe", "said"),
+    [
+        ("grpc: {port: 1}", "VllmDecode has a readinessProbe that is no exec, httpGet or tcpSocket"),
+        ("httpGet: {path: /, port: other}", "VllmDecode has a readinessProbe on the port 'other', which no port of it is called"),
+    ],
+)  # fmt: skip
+def test_a_probe_that_nothing_in_the_container_can_ask_is_refused(services, probe, said):
+    with pytest.raises(Wrong, match=said):
+        services(("      replicas: 2\n", f"      replicas: 2\n      readinessProbe: {{{probe}}}\n"))

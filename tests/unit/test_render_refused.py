@@ -1,10 +1,13 @@
 """What a target cannot express is refused with the place and a way out, and never left out without a word."""
 
+import shlex
+
 import pytest
 
+from ngc.deploy.composeresources import Host
 from ngc.errors import Wrong
 
-from .rendered import CONFIG, changed, objects
+from .rendered import CONFIG, IMAGE, changed, objects
 
 REPLICAS = "      replicas: 2\n"
 NAME = "  name: graph\nspec:"
@@ -46,6 +49,27 @@ def test_what_is_refused_elsewhere_goes_to_the_operator_unchanged(tmp_path):
         assert [entry["kind"] for entry in found] == ["ConfigMap", "DynamoGraphDeployment"], targets
 
 
+def test_the_way_out_that_a_refusal_names_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for targets, change, *_ in CASES:
+        with pytest.raises(Wrong) as caught:
+            objects(tmp_path, "compose", changed(change))
+        if " --set " in (said := str(caught.value)) and said.endswith("=null'"):
+            setting = shlex.split(said.partition(" --set ")[2])[0]
+            assert objects(tmp_path, "compose", changed(change), sets=[setting]), targets
+
+
+@pytest.mark.parametrize("target", BOTH)
+def test_a_service_without_an_image_is_refused(tmp_path, target):
+    with pytest.raises(Wrong, match=r"graph\.yaml:\d+: Other has no image; name one in extraPodSpec"):
+        objects(tmp_path, target, CONFIG.replace(f"image: {IMAGE}\n          command: [sleep", "command: [sleep"))
+
+
+def test_more_processes_than_one_machine_runs_are_refused_at_once(tmp_path):
+    with pytest.raises(Wrong, match="graph has 100003 processes, and Compose is one machine; use fewer replicas"):
+        objects(tmp_path, "compose", changed((REPLICAS, "      replicas: 100000\n")))
+
+
 @pytest.mark.parametrize("target", BOTH)
 def test_what_is_switched_off_is_not_refused(tmp_path, target):
     off = "      autoscaling: {enabled: false}\n      ingress: {enabled: false}\n"
@@ -68,4 +92,4 @@ def test_more_gpus_than_a_machine_has_are_refused_with_who_wants_them(tmp_path):
     with pytest.raises(
         Wrong, match=r"graph needs 5 GPUs \(vllmdecode-0 2, vllmdecode-1 2, vllmprefill-0 1\) and 2 are"
     ):
-        compose.document(prepared, compose.Host(gpus=(0, 1)))
+        compose.document(prepared, Host(gpus=(0, 1)))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from ngc.deploy import kubernetes, names, platform, podspec
+from ngc.deploy import composeresources as resources
+from ngc.deploy import healthcheck, kubernetes, names, platform, podspec
+from ngc.deploy.composeresources import Host
 from ngc.deploy.graph import FRONTEND, Graph, Keys, Service
+from ngc.deploy.paths import text
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Wrong
 
@@ -17,40 +20,22 @@ ETCD, NATS = "etcd-server", "nats-server"
 ETCD_URL, NATS_URL = f"http://{ETCD}:2379", f"nats://{NATS}:4222"
 # Dynamo's processes end at once when etcd or NATS cannot be reached, so these are asked often; others seldom.
 PLATFORM_CHECK = {"interval": "1s", "timeout": "5s", "retries": 60}
-OFFLINE = "HF_HUB_OFFLINE"
 HF_HOME = "/huggingface"
 _MAIN = ("extraPodSpec", "mainContainer")
-_SIZES = {"Ki": "kb", "Mi": "mb", "Gi": "gb", "K": "kb", "M": "mb", "G": "gb"}
-
-
-@dataclass(frozen=True)
-class Host:
-    """What one machine gives a stack. `gpus` None: as many as the graph asks for, numbered from 0."""
-
-    port: int = names.HTTP_PORT
-    gpus: tuple[int, ...] | None = None
-    gpu: bool = True  # False: GPUs that the config asks for are left out
-    ulimits: Mapping[str, int] = ()  # type: ignore[assignment]  # for services with a GPU; -1 for no limit
-    cache: str | None = None  # folder of Hugging Face downloads on this machine
-    binds: tuple[str, ...] = ()  # folders that every process sees at the same path
-
-
-def replicas(graph: Graph) -> Iterator[tuple[str, Service, int]]:
-    """(name of the Compose service, service, number) of every process."""
-    for service in graph.services:
-        for number in range(service.replicas):
-            yield f"{service.key.lower()}-{number}", service, number
+MOST_PROCESSES = 256  # of one machine; more is a slip of the finger, and takes Compose minutes to read
 
 
 def document(prepared: Prepared, host: Host | None = None) -> dict[str, Any]:
     """The Compose file. Raises Wrong for what one machine cannot do, and for GPUs that it does not have."""
     graph, host = prepared.graph, host or Host(ulimits={"memlock": -1, "stack": 67108864})
-    for text in _refusals(graph):
-        raise Wrong(text)
+    for refusal in _refusals(graph):
+        raise Wrong(refusal)
+    if (total := sum(service.replicas for service in graph.services)) > MOST_PROCESSES:
+        raise Wrong(f"{graph.name} has {total} processes, and Compose is one machine; use fewer replicas with --set")
     image = next(service.image for service in (graph.frontend, *graph.services) if service is not None)
     services = {ETCD: _etcd(image), NATS: _nats(image)}
-    shares = _gpus(graph, host)
-    for name, service, number in replicas(graph):
+    shares = resources.gpus(graph, host)
+    for name, service, number in resources.replicas(graph):
         services[name] = _process(graph, service, number, shares.get(name, ()), host)
     volumes: dict[str, Any] = {name: {} for name in graph.claims}
     return {"services": services, **({"volumes": volumes} if volumes else {})}
@@ -68,12 +53,18 @@ def files(graph: Graph) -> dict[str, str]:
 
 def _refusals(graph: Graph) -> Iterator[str]:
     """What one machine cannot do, with the place and what to do instead."""
-    instead = "deploy it to a cluster, or take it out with --set"
     for keys, name in kubernetes.operators_own(graph):
-        yield f"{kubernetes.place(graph, *keys)}: {name} is for Kubernetes; {instead}"
+        yield _refusal(graph, keys, f"{name} is for Kubernetes")
     for service in graph.services:
         for field, why in _not_compose(service):
-            yield f"{kubernetes.place(graph, 'spec', 'services', service.key, *field)}: {service.key} {why}; {instead}"
+            yield _refusal(graph, ("spec", "services", service.key, *field), f"{service.key} {why}")
+
+
+def _refusal(graph: Graph, keys: Sequence[str], what: str) -> str:
+    # Without its type a planner would be a service of no type; without it all others still serve.
+    out = keys[:-1] if keys[-1] == "componentType" else keys
+    place = kubernetes.place(graph, *keys)
+    return f"{place}: {what}; deploy it to a cluster, or take it out with --set {shlex.quote(f'{text(out)}=null')}"
 
 
 def _not_compose(service: Service) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -90,6 +81,8 @@ def _not_compose(service: Service) -> Iterator[tuple[tuple[str, ...], str]]:
     for field in ("containers", "initContainers"):
         if pod.get(field):
             yield ("extraPodSpec", field), "has more containers than one, and each would need a network of the pod"
+    if (unknown := healthcheck.not_compose(service)) is not None:
+        yield ("readinessProbe",), unknown
     if service.main.get("envFrom"):
         yield (*_MAIN, "envFrom"), "takes variables from an object of Kubernetes (envFrom)"
 
@@ -125,14 +118,13 @@ def _process(graph: Graph, service: Service, number: int, gpus: Sequence[int], h
         "ports": [f"127.0.0.1:{host.port + number}:{names.HTTP_PORT}"] if service.type == FRONTEND else None,
         "volumes": [*_volumes(graph, service), *_host_folders(service, host)] or None,
         "networks": {"default": {"aliases": [names.component(graph, service)]}},
-        "shm_size": _size(service.shared_memory) if service.shared_memory else None,
-        **_limits(service),
-        **_devices(service, gpus, host),
+        **resources.limits(graph, service),
+        **resources.devices(service, gpus, host),
         "init": True,
         # Frontends and workers end with 0 when etcd goes away: on-failure would not bring them back.
         "restart": "always",
         "depends_on": {name: {"condition": "service_healthy"} for name in (ETCD, NATS)},
-        "healthcheck": _healthcheck(service),
+        "healthcheck": healthcheck.of(service),
     }
     return {key: value for key, value in made.items() if value is not None}
 
@@ -168,11 +160,6 @@ def _where(service: Service, name: str) -> Keys:
     return ("spec", "envs")
 
 
-def _literal(text: str) -> str:
-    """Text that Compose must not look for variables in."""
-    return text.replace("$", "$$")
-
-
 def _expanded(text: str, known: Mapping[str, str | None]) -> str:
     """Text as a pod gets it, where $(NAME) is a variable's value and $$ is $, in Compose's words. `known` is in them already."""
 
@@ -181,7 +168,7 @@ def _expanded(text: str, known: Mapping[str, str | None]) -> str:
         if name is None:
             return "$$"
         if name not in known:
-            return _literal(match[0])
+            return healthcheck.literal(match[0])
         value = known[name]
         return f"${{{name}}}" if value is None else value
 
@@ -213,80 +200,11 @@ def _host_folders(service: Service, host: Host) -> list[str]:
     return [*([f"{cache}:{HF_HOME}"] if cache else []), *(f"{folder}:{folder}:ro" for folder in host.binds)]
 
 
-def _gpus(graph: Graph, host: Host) -> dict[str, tuple[int, ...]]:
-    """GPU numbers of each process. `count: n` would always mean 0..n-1, and prefill and decode would share GPU 0."""
-    wanted = {name: service.gpus for name, service, _ in replicas(graph) if service.gpus}
-    if not host.gpu or not wanted:
-        return {}
-    total = sum(wanted.values())
-    free = list(range(total)) if host.gpus is None else list(host.gpus)
-    if total > len(free):
-        needs = ", ".join(f"{name} {count}" for name, count in wanted.items())
-        raise Wrong(
-            f"{graph.name} needs {total} GPUs ({needs}) and {len(free)} {'is' if len(free) == 1 else 'are'} here; "
-            "use fewer replicas with --set, a config for one GPU, or --base=stand-in, which needs none"
-        )
-    shares = {}
-    for name, count in wanted.items():
-        shares[name], free = tuple(free[:count]), free[count:]
-    return shares
-
-
-def _devices(service: Service, gpus: Sequence[int], host: Host) -> dict[str, Any]:
-    """GPUs and RDMA devices, and the limits that they need: only there, for not every host can raise them."""
-    made: dict[str, Any] = {}
-    if gpus:
-        device = {"driver": "nvidia", "device_ids": [str(number) for number in gpus], "capabilities": ["gpu"]}
-        made["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
-    rdma = host.gpu and any(name.startswith("rdma/") for name in _custom(service))
-    if rdma:
-        made["devices"] = ["/dev/infiniband:/dev/infiniband"]
-    if (gpus or rdma) and host.ulimits:
-        made["ulimits"] = {name: {"soft": value, "hard": value} for name, value in host.ulimits.items()}
-    capabilities = ((service.main.get("securityContext") or {}).get("capabilities") or {}).get("add") or []
-    return {**made, **({"cap_add": list(capabilities)} if capabilities and (gpus or rdma) else {})}
-
-
-def _custom(service: Service) -> Mapping[str, Any]:
-    return ((service.spec.get("resources") or {}).get("limits") or {}).get("custom") or {}
-
-
-def _limits(service: Service) -> dict[str, Any]:
-    limits = (service.spec.get("resources") or {}).get("limits") or {}
-    made: dict[str, Any] = {"mem_limit": _size(limits["memory"])} if "memory" in limits else {}
-    if "cpu" in limits:
-        text = str(limits["cpu"])
-        made["cpus"] = float(text[:-1]) / 1000 if text.endswith("m") else float(text)
-    return made
-
-
-def _size(quantity: str) -> str:
-    """A Kubernetes quantity in Compose's words: 8Gi is 8gb, both 2^33 bytes."""
-    for unit, word in _SIZES.items():
-        if quantity.endswith(unit):
-            return quantity[: -len(unit)] + word
-    return quantity
-
-
 def _user(service: Service) -> str | None:
     context = service.main.get("securityContext") or {}
     if "runAsUser" not in context:
         return None
     return f"{context['runAsUser']}" + (f":{context['runAsGroup']}" if "runAsGroup" in context else "")
-
-
-def _healthcheck(service: Service) -> dict[str, Any] | None:
-    probe = service.spec.get("readinessProbe") or {}
-    port, path = (names.HTTP_PORT, "/health") if service.type == FRONTEND else (names.SYSTEM_PORT, "/health")
-    if "exec" in probe:
-        test = ["CMD", *(_literal(word) for word in probe["exec"]["command"])]
-    elif service.type in (FRONTEND, "worker"):
-        asked = probe.get("httpGet") or {}
-        test = ["CMD-SHELL", f"curl -fsS http://127.0.0.1:{asked.get('port', port)}{asked.get('path', path)}"]
-    else:
-        return None
-    # A worker may load its model for two hours, as long as the operator's start-up probe lets it.
-    return {"test": test, "interval": "10s", "timeout": "5s", "retries": 6, "start_period": "7200s"}
 
 
 def _name(entry: Mapping[str, Any]) -> str:

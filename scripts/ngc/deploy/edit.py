@@ -18,18 +18,21 @@ def apply(graph: Graph, sets: Sequence[str]) -> Graph:
     """The graph with the fields changed. Raises Wrong for an unknown path or a value of another kind.
 
     PATH: names with dots, `[0]` and `[+]` (append) for elements of a list, `["a.b/c"]` for names with dots. VALUE is read as YAML
-    and held to the field's kind by our model, or by the whole schema where DYNAMO_CRDS names a folder of CRDs.
+    and held to the field's kind by our model, or by the whole schema where DYNAMO_CRDS names a folder of CRDs; null takes the
+    field out. What several settings make together must be right, not each step of it.
     """
     if not sets:
         return graph
     rules = schema.current(str(graph.data.get("apiVersion"))) or fields.MODEL
-    before = {problem.keys for problem in schema.problems(rules, plain(graph.data))}
+    seen = {problem.keys for problem in schema.problems(rules, plain(graph.data))}
+    made: dict[tuple[Keys, str], str] = {}  # the setting that brought each problem
     for setting in sets:
         path, value = split(setting)
         _set(graph, rules, setting, parse(path), value)
-        for problem in schema.problems(rules, plain(graph.data)):
-            if problem.keys not in before:
-                raise Wrong(f"--set {setting}: {text(problem.keys)}: {problem.what}; {problem.fix}")
+        problems = [p for p in schema.problems(rules, plain(graph.data)) if p.keys not in seen]
+        made = {(p.keys, f"{p.what}; {p.fix}"): made.get((p.keys, f"{p.what}; {p.fix}"), setting) for p in problems}
+    for (keys, said), setting in made.items():
+        raise Wrong(f"--set {setting}: {text(keys)}: {said}")
     return of(graph.path, graph.data, graph.beside, graph.allowed)
 
 
@@ -41,7 +44,10 @@ def _set(graph: Graph, rules: Schema, setting: str, keys: Keys, value: str) -> N
         child = _known(graph, node, keys, number, where)
         at = _place(holder, key, keys[: number + 1], where)
         if number == len(keys) - 1:
-            _put(holder, at, _read(child, value, text(keys), where))
+            if value.strip() == "null":
+                _take_out(holder, at)
+            else:
+                _put(holder, at, _read(child, value, text(keys), where))
             return
         inner = holder[at] if _has(holder, at) else None
         if inner is None:
@@ -107,6 +113,11 @@ def _put(holder: Any, at: str | int, value: Any) -> None:
         holder.append(value)
     else:
         holder[at] = value
+
+
+def _take_out(holder: Any, at: str | int) -> None:
+    if _has(holder, at):
+        del holder[at]
 
 
 def _new(key: str | int) -> Any:

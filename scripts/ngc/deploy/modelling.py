@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 from ngc.deploy.graph import of
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Wrong
+
+# As huggingface_hub validates a repository's name.
+_HUB_NAME = re.compile(r"[\w][\w.-]{0,95}(?:/[\w][\w.-]{0,95})?", re.ASCII)
 
 
 def hugging_face_cache() -> Path:
@@ -23,19 +27,18 @@ def hugging_face_cache() -> Path:
 def with_model(prepared: Prepared, model: str) -> Prepared:
     """The graph with every worker's model replaced. Raises Wrong for a folder that is no model, or workers without a model flag."""
     path = Path(model)
-    if path.is_dir():
+    fix = "name a folder with a model, or a Hugging Face name such as Qwen/Qwen3-0.6B"
+    if path.is_dir() and model:
         if not (path / "config.json").is_file():
-            raise Wrong(
-                f"{model} has no config.json; name a folder with a model, or a Hugging Face name such as Qwen/Qwen3-0.6B"
-            )
-        model, name = str(path.resolve()), path.resolve().name
-    elif model.startswith(("/", ".", "~")):
-        raise Wrong(
-            f"there is no folder {model}; name a folder with a model, or a Hugging Face name such as Qwen/Qwen3-0.6B"
-        )
-    else:
-        name = model
-    return served_from(prepared, model, name)
+            raise Wrong(f"{model} has no config.json; {fix}")
+        return served_from(prepared, str(path.resolve()), path.resolve().name)
+    if path.exists() and model:
+        raise Wrong(f"--model is {model}, which is a file; {fix}")
+    if model.startswith(("/", ".", "~")):
+        raise Wrong(f"there is no folder {model}; {fix}")
+    if not _HUB_NAME.fullmatch(model):
+        raise Wrong(f"--model is '{model}'; {fix}")
+    return served_from(prepared, model, model)
 
 
 def served_from(prepared: Prepared, model: str, name: str) -> Prepared:
@@ -54,12 +57,23 @@ def served_from(prepared: Prepared, model: str, name: str) -> Prepared:
 
 def _replace(args: Any, serving: Mapping[str, Any], model: str, name: str) -> bool:
     """Put model and name into a list of words, in place; True if it had a model."""
-    if not isinstance(args, list) or serving.get("model") not in args:
+    if not isinstance(args, list) or not _put(args, serving, "model", model):
         return False
-    args[args.index(serving["model"]) + 1] = model
-    flag = serving["served-name"]
-    if flag in args:
-        args[args.index(flag) + 1] = name
-    elif name != model:
-        args += [flag, name]
+    if not _put(args, serving, "served-name", name) and name != model:
+        args += [serving["served-name"], name]
     return True
+
+
+def _put(args: list[Any], serving: Mapping[str, Any], kind: str, value: str) -> bool:
+    """Give a flag another value, written as `--flag value` or `--flag=value`, by any of its names; True if it is there."""
+    flag, aliases = serving.get(kind), serving.get("aliases", {})
+    for number, word in enumerate(args):
+        head, equals, _ = str(word).partition("=")
+        if flag is None or aliases.get(head, head) != flag:
+            continue
+        if equals:
+            args[number] = f"{head}={value}"
+        else:
+            args[number + 1 : number + 2] = [value]
+        return True
+    return False

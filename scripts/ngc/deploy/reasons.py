@@ -18,6 +18,7 @@ _KNOWN = (
     (r"JetStream not (?:available|enabled)|nats.*[Cc]onnection refused", "it does not reach NATS with JetStream"),
     (r"[Aa]ddress already in use", "a port that it wants is taken"),
     (r"exec: \"(?P<what>[^\"]+)\": (?:executable file not found|stat)", "the image has no program {what}; is it the right image?"),
+    (r"exec (?P<what>\S+) failed: No such file or directory", "the image has no program {what}; is it the right command, and the right image?"),
     (r"No module named '?(?P<what>[\w.]+)", "the image has no Python module {what}; is it the right image?"),
 )  # fmt: skip
 

@@ -40,6 +40,7 @@ def render(
         raise Wrong(f"{flag} is for a cluster, and a Compose file is for one machine; leave it out")
     if to != DGD:
         _of_their_kinds(prepared.graph)
+        _with_images(prepared.graph)
     if to == COMPOSE:
         return [compose.document(prepared)]
     if to == KUBERNETES:
@@ -60,6 +61,16 @@ def _of_their_kinds(graph: Graph) -> None:
         if problem.rule == schema.KINDS:
             raise Wrong(
                 f"{kubernetes.place(graph, *problem.keys)}: {text(problem.keys)}: {problem.what}; {problem.fix}"
+            )
+
+
+def _with_images(graph: Graph) -> None:
+    """Raise Wrong for a service without an image: there would be nothing to run."""
+    for service in graph.services:
+        if not service.image:
+            where = kubernetes.place(graph, "spec", "services", service.key)
+            raise Wrong(
+                f"{where}: {service.key} has no image; name one in extraPodSpec.mainContainer.image, or with --image"
             )
 
 

@@ -43,7 +43,7 @@ def _refusals(graph: Graph) -> Iterator[str]:
         for field, instead in gone.items():
             if service.spec.get(field):
                 where = kubernetes.place(graph, "spec", "services", service.key, field)
-                yield f"{where}: v1beta1 has no {field}: {instead}; take it out with --set or render v1alpha1"
+                yield f"{where}: v1beta1 has no {field}: {instead}; take it out with --set PATH=null, or render v1alpha1"
         if service.shared_memory is None:
             where = kubernetes.place(graph, "spec", "services", service.key, "sharedMemory")
             yield f"{where}: v1beta1 has a size of shared memory and no switch for it; give it a size"

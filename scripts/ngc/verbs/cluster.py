@@ -9,7 +9,7 @@ from invoke.exceptions import Exit
 
 from ngc import catalog
 from ngc.errors import Wrong
-from ngc.verbs.common import BASE, PLAN, duration, one_of, verb
+from ngc.verbs.common import BASE_OF_CONFIG, PLAN, duration, one_of, verb
 from ngc.verbs.render import METRICS, REGISTRY, TO
 from ngc.verbs.serve import CONFIG, CONTEXT, IMAGE, NAMESPACE, SET, TIMEOUT
 
@@ -22,7 +22,7 @@ ALLOW = "deploy an image that stands on the stand-in, which serves nothing real"
 _WISH = {
     "config": CONFIG,
     "to": TO,
-    "base": BASE,
+    "base": BASE_OF_CONFIG,
     "image": IMAGE,
     "registry": REGISTRY,
     "set": SET,

@@ -20,6 +20,7 @@ from ngc.errors import Failed, Wrong
 FRAMEWORK = "only this framework; may be repeated (default: all)"
 TARGET = "only this target; may be repeated (default: all)"
 BASE = "what to build on: ngc, stand-in, or an image reference with one --framework (default: ngc, or the variable NGC_BASE)"
+BASE_OF_CONFIG = "what the built images stand on: ngc, stand-in, or an image reference (default: the config's own image, or the variable NGC_BASE)"
 TAG = "tag of the images, replacing the whole tag (default: the base's version)"
 PLAN = "print what would be done, and stop"
 JSON = "print data for programs"
@@ -94,6 +95,16 @@ def one_of(flag: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise Wrong(f"{flag} is '{value}'; choose from: {', '.join(choices)}")
     return value
+
+
+def number(flag: str, text: str, least: int, most: int = 999_999_999) -> int:
+    """A whole number within bounds. Raises Wrong.
+
+    A flag whose default is a number is parsed by Invoke, which ends in a traceback for what is none: declare a text, and ask here.
+    """
+    if not re.fullmatch(r"[0-9]{1,9}", str(text)) or not least <= int(text) <= most:
+        raise Wrong(f"{flag} is '{text}'; write a number from {least} to {most}")
+    return int(text)
 
 
 def duration(flag: str, text: str) -> float:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ngc import catalog
-from ngc.verbs.common import BASE, JSON, one_of, verb
+from ngc.verbs.common import BASE_OF_CONFIG, JSON, one_of, verb
 from ngc.verbs.serve import CONFIG, IMAGE, SET
 
 TO = "dgd for the Dynamo operator, kubernetes for plain objects (default: dgd)"
@@ -20,7 +20,7 @@ REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: t
         "to": "dgd, kubernetes or compose (default: dgd)",
         "api": "of a DynamoGraphDeployment: v1alpha1, or v1beta1 for Dynamo from 1.2 on (default: v1alpha1)",
         "image": IMAGE,
-        "base": BASE,
+        "base": BASE_OF_CONFIG,
         "registry": REGISTRY,
         "set": SET,
         "namespace": "written into every object (default: none, so that kubectl's -n decides)",

@@ -1,0 +1,71 @@
+"""A service's readiness probe as a Compose health check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ngc.deploy import names
+from ngc.deploy.graph import FRONTEND, WORKER, Service
+
+# A worker may load its model for two hours, as long as the operator's start-up probe lets it.
+START = "7200s"
+# Kubernetes' defaults for what a probe does not say.
+PERIOD, TIMEOUT, FAILURES = 10, 1, 3
+_PORTS = {FRONTEND: ("http", names.HTTP_PORT), WORKER: ("system", names.SYSTEM_PORT)}
+
+
+def of(service: Service) -> dict[str, Any] | None:
+    """The health check of a service for which `not_compose` has nothing; None where neither config nor operator gives a probe."""
+    probe: Mapping[str, Any] = service.spec.get("readinessProbe") or service.main.get("readinessProbe") or {}
+    if not probe:
+        if service.type not in _PORTS:
+            return None
+        # Sooner than the operator's own: this is one machine, and nothing is taken out of a load balancer.
+        return _check(f"curl -fsS http://127.0.0.1:{_PORTS[service.type][1]}/health", 10, 5, 6)
+    times = [int(probe.get(key) or default) for key, default in
+             (("periodSeconds", PERIOD), ("timeoutSeconds", TIMEOUT), ("failureThreshold", FAILURES))]  # fmt: skip
+    if "exec" in probe:
+        return {**_check("", *times), "test": ["CMD", *(literal(str(word)) for word in probe["exec"]["command"])]}
+    if "tcpSocket" in probe:
+        return _check(f"exec 3<>/dev/tcp/127.0.0.1/{_port(service, probe['tcpSocket']['port'])}", *times, shell="bash")
+    asked = probe["httpGet"]
+    scheme = str(asked.get("scheme", "HTTP")).lower()
+    headers = "".join(f" -H '{h['name']}: {h['value']}'" for h in asked.get("httpHeaders") or [])
+    # A kubelet does not check certificates either.
+    words = f"curl -fsS{'k' if scheme == 'https' else ''}{headers}"
+    url = f"{scheme}://127.0.0.1:{_port(service, asked['port'])}{asked.get('path', '/')}"
+    return _check(literal(f"{words} '{url}'"), *times)
+
+
+def not_compose(service: Service) -> str | None:
+    """What is asked by the probe that no program in the container can ask; None if all can."""
+    probe: Mapping[str, Any] = service.spec.get("readinessProbe") or service.main.get("readinessProbe") or {}
+    if probe and not {"exec", "tcpSocket", "httpGet"} & set(probe):
+        return "has a readinessProbe that is no exec, httpGet or tcpSocket"
+    asked = probe.get("tcpSocket") or probe.get("httpGet")
+    if asked and _port(service, asked.get("port")) is None:
+        return f"has a readinessProbe on the port {asked.get('port')!r}, which no port of it is called"
+    return None
+
+
+def literal(text: str) -> str:
+    """Text that Compose must not look for variables in."""
+    return text.replace("$", "$$")
+
+
+def _port(service: Service, port: Any) -> int | None:
+    """The number of a port that may be given by its name: of the container's own, or of the one that the operator gives."""
+    if isinstance(port, int) or str(port).isdecimal():
+        return int(port)
+    given = {str(entry.get("name")): entry.get("containerPort") for entry in service.main.get("ports") or []}
+    name, number = _PORTS.get(service.type, ("", None))
+    found = given.get(str(port), number if port == name else None)
+    return None if found is None else int(found)
+
+
+def _check(test: str, period: int, timeout: int, failures: int, shell: str = "") -> dict[str, Any]:
+    """Seconds, seconds, and how often in a row."""
+    words = ["CMD", shell, "-c", test] if shell else ["CMD-SHELL", test]
+    times = {"interval": f"{period}s", "timeout": f"{timeout}s", "retries": failures, "start_period": START}
+    return {"test": words, **times}
