@@ -29,8 +29,8 @@ class Outcome:
 class OpenLoop:
     """Asks `url` for `tokens` tokens, `rate` times a second, every other request streamed.
 
-    Wrong are: no answer within `timeout` seconds, any status but 200, a stream that is cut or short, and a first word that is
-    not in `first_words`.
+    Wrong are: no whole answer within `timeout` seconds, any status but 200, a stream that is cut or short, a first word that is
+    not in `first_words`, and whatever else goes wrong. Every request that was sent is counted.
     """
 
     url: str
@@ -39,6 +39,7 @@ class OpenLoop:
     rate: float = 20.0
     tokens: int = 20
     timeout: float = 10.0
+    sent: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -54,6 +55,9 @@ class OpenLoop:
         self._clock.join()
         for thread in self._threads:
             thread.join(self.timeout * 2)
+        ended = time.monotonic() - self._begun
+        lost = self.sent - len(self.outcomes)
+        self.outcomes += [Outcome(ended, self.timeout * 2, False, "", "did not end")] * lost
 
     def _tick(self) -> None:
         for number in itertools.count():
@@ -61,6 +65,7 @@ class OpenLoop:
                 return
             thread = threading.Thread(target=self._one, args=(number,), daemon=True)
             self._threads.append(thread)
+            self.sent += 1
             thread.start()
 
     def _one(self, number: int) -> None:
@@ -76,7 +81,7 @@ class OpenLoop:
                 wrong = f"began with '{first}'"
         except TimeoutError:
             wrong = f"no answer within {self.timeout:.0f} s"
-        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+        except Exception as error:  # nothing that happens to a request may leave it uncounted
             wrong = str(error) or type(error).__name__
         ended = time.monotonic()
         self.outcomes.append(Outcome(begun - self._begun, ended - begun, streamed, first, wrong))
@@ -94,14 +99,16 @@ class OpenLoop:
                 raise ValueError(f"status {answer.status}: {answer.read(200).decode(errors='replace')}")
             if not streamed:
                 return str(json.loads(answer.read())["choices"][0]["message"]["content"]).split()
-            return self._streamed(answer)
+            return self._streamed(answer, time.monotonic() + self.timeout)
         finally:
             line.close()
 
     @staticmethod
-    def _streamed(answer: http.client.HTTPResponse) -> list[str]:
+    def _streamed(answer: http.client.HTTPResponse, deadline: float) -> list[str]:
         words: list[str] = []
         for line in answer:
+            if time.monotonic() > deadline:
+                raise TimeoutError
             text = line.decode().strip()
             if text.startswith("event: error"):
                 raise ValueError("the stream was cut with an error")
