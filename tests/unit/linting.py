@@ -56,6 +56,8 @@ metadata: {name: good-engine}
 data:
   engine.yaml: |
     tensor_parallel_size: 2
+    cache_transceiver_config: {backend: DEFAULT}
+    disable_overlap_scheduler: true
 """
 
 
@@ -78,7 +80,7 @@ _TRTLLM = [
 ]  # fmt: skip
 GOOD = {
     "vllm": config("vllm", _VLLM, [*_VLLM, "--is-prefill-worker"]),
-    "trtllm": config("trtllm", [*_TRTLLM, "decode"], [*_TRTLLM, "prefill"]),
+    "trtllm": config("trtllm", [*_TRTLLM, "decode", "--publish-events-and-metrics"], [*_TRTLLM, "prefill"]),
 }
 
 
@@ -118,6 +120,9 @@ _LIMITS = 'limits: {gpu: "2", custom: {rdma/ib: "1"}}'
 _GPUS = 'requests: {gpu: "2", custom: {rdma/ib: "1"}}\n        ' + _LIMITS
 _MODEL = "- --model\n            - Qwen/Qwen3-0.6B"
 _TP = '- --tensor-parallel-size\n            - "2"'
+_EVENTS = "- --publish-events-and-metrics"
+
+_ELSEWHERE = "envs: [{name: DYN_NAMESPACE, value: elsewhere}]"
 _LIFE = '          lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}\n'
 _IMAGE = "registry.example.com/dynamo-vllm-runtime:0.6.1-post1"
 _RUN = f"          command: [python3, -m, dynamo.vllm]\n          args:\n            {_MODEL}\n            {_TP}\n"
@@ -130,6 +135,10 @@ def _worker(name):
 
 def _more(words):
     return f"{_TP}\n            - {words}"
+
+
+def _behind(*words):
+    return "\n            ".join((_EVENTS, *(f"- {word}" for word in words)))
 
 
 def _in_decode(line):
@@ -146,6 +155,15 @@ FIELDS = [
     case("field-type", f"{_DECODE}.resources.limits.gpu", "limits:", _LIMITS, _LIMITS.replace('"2"', "2")),
     case("missing-field", "spec.pvcs[0]", "{create", "{name: cache, create", "{create", "volume-unknown"),
     case("field-value", f"{_DECODE}.multinode.nodeCount", "nodeCount", "replicas: 1\n      res", _in_decode("multinode: {nodeCount: 1}")),
+    case("missing-field", "apiVersion", "kind", "apiVersion: nvidia.com/v1alpha1\n", "# apiVersion\n"),
+    case("quantity", f"{_DECODE}.sharedMemory.size", "sharedMemory", "replicas: 1\n      res", _in_decode("sharedMemory: {size: abc}")),
+    case("quantity", f"{_DECODE}.resources.limits.cpu", "limits", _LIMITS, _LIMITS.replace("{gpu", "{cpu: two, gpu")),
+    case("quantity", f"{_DECODE}.resources.limits.memory", "limits", _LIMITS, _LIMITS.replace("{gpu", "{memory: 10GB, gpu")),
+    case("quantity", f"{_DECODE}.resources.limits.custom.rdma/ib", "limits", _LIMITS, _LIMITS.replace('"1"', '"-1"')),
+    case("quantity", f"{_DECODE}.{_MAIN}.resources.limits.ephemeral-storage", "abc", "workingDir", "resources: {limits: {ephemeral-storage: abc}}\n          workingDir"),
+    case("quantity", "spec.pvcs[0].size", "{name", "size: 10Gi", "size: big"),
+    case("allow-unread", "", "allow", "spec:\n", "# allow: no-rdma: one node\nspec:\n"),
+    case("allow-unread", "", "allow", "spec:\n", "# allow no-rdma as it is one node\nspec:\n"),
     case("no-reason", "", "allow", "spec:\n", "# allow no-rdma\nspec:\n"),
     case("unknown-rule", "", "allow", "spec:\n", "# allow no-rmda: one node\nspec:\n"),
 ]  # fmt: skip
@@ -155,10 +173,23 @@ GRAPH = [
     case("service-key", "spec.services.prefill", "prefill:", "    Decode:", "    prefill:"),
     case("name-too-long", f"spec.services.{'D' * 60}", "DDD", "    Decode:", f"    {'D' * 60}:"),
     case("no-frontend", "spec.services", "services:", "componentType: frontend", "componentType: main"),
+    case("no-frontend", f"{_FRONT}.replicas", "replicas", "replicas: 1", "replicas: 0"),
+    case("no-worker", f"{_DECODE}.replicas", "replicas", "replicas: 1\n      res", "replicas: 0\n      res", every=True),
+    case("replicas-number", f"{_DECODE}.replicas", "replicas", "replicas: 1\n      res", "replicas: -1\n      res"),
+    case("namespace-differs", f"{_DECODE}.envs[0]", "DYN_NAMESPACE", "subComponentType: decode", f"subComponentType: decode\n      {_ELSEWHERE}"),
+    case("namespace-differs", f"{_FRONT}.{_MAIN}.args[2]", "args", "kv]", "kv, --namespace, other]"),
+    case("namespace-differs", f"{_FRONT}.envs[0]", "DYN_NAMESPACE", "      replicas: 1\n", f"      replicas: 1\n      {_ELSEWHERE}\n"),
+    case("namespace-differs", f"{_PREFILL}.envs[0]", "DYN_NAMESPACE", "kv]", "kv, --namespace, '']", then=("Type: prefill\n", f"Type: prefill\n      {_ELSEWHERE}\n")),
+    case("namespace-differs", f"{_DECODE}.{_MAIN}.args[13]", "--endpoint", _EVENTS, _behind("--endpoint", "dyn://other.tensorrt_llm.generate"), framework="trtllm"),
+    case("no-kv-events", f"{_DECODE}.{_MAIN}.args", "args", f"            {_EVENTS}\n", "", framework="trtllm"),
+    case("no-kv-events", f"{_DECODE}.{_MAIN}.args", "args", f"            {_EVENTS}\n", "", framework="trtllm",
+         then=("args: [--router-mode, kv]", "env: [{name: DYN_ROUTER_MODE, value: kv}]")),
     case("namespace-mismatch", f"{_DECODE}.dynamoNamespace", "other", "subComponentType: decode", "subComponentType: decode\n      dynamoNamespace: other"),
     case("framework-mismatch", "spec.backendFramework", "backend", "backendFramework: vllm", "backendFramework: trtllm"),
-    case("unknown-framework", "spec.backendFramework", "backend", "backendFramework: vllm", "backendFramework: other", "framework-mismatch"),
-    case("unknown-framework", f"{_DECODE}.{_MAIN}", "mainContainer", "dynamo.vllm", "dynamo.other", "framework-mismatch", "prefill-alone"),
+    case("unknown-framework", "spec.backendFramework", "backend", "dynamo.vllm", "dynamo.other", every=True, then=("backendFramework: vllm", "backendFramework: other")),
+    case("unknown-framework", f"{_DECODE}.{_MAIN}", "mainContainer", "dynamo.vllm", "dynamo.other", then=("  backendFramework: vllm\n", "")),
+    case("framework-mismatch", "spec.backendFramework", "backend", "backendFramework: vllm", "backendFramework: sglang"),
+    case("framework-mismatch", "spec.backendFramework", "backend", "dynamo.vllm", "dynamo.other", "prefill-alone"),
     case("worker-type", f"{_DECODE}.componentType", "componentType", "componentType: worker", "componentType: main"),
     case("no-command", f"{_DECODE}.{_MAIN}", "mainContainer", _RUN, "", "prefill-alone"),
     case("no-image", f"{_FRONT}.{_MAIN}", "mainContainer", f"          image: {_IMAGE}\n", ""),
@@ -174,6 +205,30 @@ FLAGS = [
     case("flag-abbreviated", f"{_DECODE}.{_MAIN}.args[4]", "--max-model", _TP, _more('--max-model-l\n            - "99"')),
     case("refused-flag", f"{_DECODE}.{_MAIN}.args[4]", "--kv-tr", _TP, _more("--kv-transfer-config\n            - '{}'")),
     case("flag-value", f"{_FRONT}.{_MAIN}.args[0]", "args", "kv]", "kw]"),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--migration", _TP, _more("--migration-limit\n            - abc")),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--migration", _TP, _more("--migration-limit=-1")),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[2]", "--tensor", _TP, _TP.replace('"2"', "x")),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[2]", "--tensor", _TP, _TP.replace('"2"', '"0"')),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[2]", "--tensor", _TP, "- --tensor-parallel-size"),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--max-model", _TP, _more("--max-model-len\n            - long")),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--block", _TP, _more('--block-size\n            - "17"')),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--speculative", _TP, _more("--speculative-config\n            - '{not json}'")),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--no-enable", _TP, _more('--no-enable-prefix-caching\n            - "true"')),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--conn", _TP, _more("--connector\n            - foo")),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--conn", _TP, _more("--connector\n            - nixl\n            - none")),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[4]", "--dynamo", _TP, _more('--dynamo-port-min\n            - "80"')),
+    case("flag-value", f"{_FRONT}.{_MAIN}.args[2]", "args", "kv]", "kv, --kv-overlap-score-weight, abc]"),
+    case("flag-value", f"{_FRONT}.{_MAIN}.args[2]", "args", "kv]", "kv, --busy-threshold, hello]"),
+    case("flag-value", f"{_FRONT}.{_MAIN}.args[2]", "args", "kv]", "kv, --http-port, abc]"),
+    case("flag-value", f"{_FRONT}.{_MAIN}.args[2]", "args", "kv]", "kv, --static-endpoint, ab, --model-name, m, --model-path, /models/m]"),
+    case("flag-value", f"{_FRONT}.{_MAIN}.args[2]", "args", "kv]", "kv, --no-kv-events, 'true']"),
+    case("flag-value", f"{_DECODE}.{_MAIN}.args[13]", "--over", _EVENTS, _behind("--override-engine-args", "'{not json}'"), framework="trtllm"),
+    case("refused-flag", f"{_FRONT}.{_MAIN}.args[2]", "args", "kv]", "kv, -i]"),
+    case("variable-value", f"{_FRONT}.envs[0]", "DYN_ROUTER_MODE", "      replicas: 1\n", "      replicas: 1\n      envs: [{name: DYN_ROUTER_MODE, value: kvv}]\n",
+         then=("args: [--router-mode, kv]", "args: []")),
+    case("variable-value", "spec.envs[0]", "DYN_HTTP_PORT", "  pvcs:", "  envs: [{name: DYN_HTTP_PORT, value: abc}]\n  pvcs:"),
+    case("flag-below", f"{_DECODE}.{_MAIN}.args[4]", "--dynamo", _TP, _more('--dynamo-port-min\n            - "40000"')),
+    case("flag-below", f"{_DECODE}.{_MAIN}.args[4]", "--dynamo", _TP, _more('--dynamo-port-min\n            - "25000"\n            - --dynamo-port-max\n            - "24000"')),
     case("flag-single", f"{_DECODE}.{_MAIN}.args[4]", "--served", _TP, _more("--served-model-name\n            - Qwen/Qwen3-0.6B\n            - two")),
     case("flag-together", f"{_FRONT}.{_MAIN}.args[0]", "args", "[--router-mode, kv]", "[--tls-cert-path, /tls/crt]"),
     case("flag-not-separate", f"{_DECODE}.{_MAIN}.args[2]", "-tp", _TP, '- -tp\n            - "2"'),
@@ -186,6 +241,15 @@ ROLES = [
     case("role-unlabelled", _PREFILL, "Prefill", "      subComponentType: prefill\n", ""),
     case("prefill-alone", _PREFILL, "Prefill", _worker("Decode"), ""),
     case("decode-alone", _DECODE, "Decode", _worker("Prefill"), ""),
+    case("decode-alone", _DECODE, "Decode", "prefill\n      replicas: 1", "prefill\n      replicas: 0"),
+    case("decode-alone", _DECODE, "Decode", "prefill\n      replicas: 1", "prefill\n      replicas: 0", then=("      subComponentType: decode\n", "")),
+    case("prefill-alone", _PREFILL, "Prefill", "decode\n      replicas: 1", "decode\n      replicas: 0"),
+    case("role-twice", f"{_PREFILL}.{_MAIN}.args[5]", "--is-decode", "- --is-prefill-worker", "- --is-prefill-worker\n            - --is-decode-worker"),
+    case("first-only", f"{_PREFILL}.{_MAIN}.args[12]", "--next", "- prefill\n", "- prefill\n            - --next-endpoint\n            - dyn://a.b.c\n", framework="trtllm"),
+    case("never-ready", f"{_DECODE}.envs[0]", "DYN_HEALTH", "decode_first", "prefill_first", "no-kv-events", framework="trtllm", every=True,
+         then=("subComponentType: decode", 'subComponentType: decode\n      envs: [{name: DYN_HEALTH_CHECK_ENABLED, value: "true"}]')),
+    case("no-connector", f"{_DECODE}.{_MAIN}.args[4]", "--conn", _TP, _more("--connector\n            - none")),
+    case("no-connector", f"{_DECODE}.{_MAIN}.args[4]", "--conn", _TP, _more("--connector")),
     case("decode-waits", _DECODE, "Decode", "prefill\n      replicas: 1", "prefill\n      replicas: 0", framework="trtllm"),
     case("strategy-differs", f"{_PREFILL}.{_MAIN}.args[8]", "--disaggregation-strategy", "decode_first", "prefill_first", framework="trtllm"),
     case("models-differ", f"{_PREFILL}.{_MAIN}.args", "args", "- Qwen/Qwen3-0.6B", "- Qwen/Qwen3-8B"),
@@ -202,6 +266,10 @@ PARALLEL = [
     case("multinode-orchestrator", f"{_DECODE}.multinode", "multinode", "replicas: 1\n      res", _in_decode("multinode: {nodeCount: 2}"), "gpu-unused"),
     case("engine-file", f"{_DECODE}.{_MAIN}.args[6]", "--extra", "/engine.yaml", "/other.yaml", framework="trtllm"),
     case("engine-file", f"{_DECODE}.{_MAIN}.args[6]", "--extra", "tensor_parallel_size: 2", "[", framework="trtllm"),
+    case("engine-file-wins", f"{_DECODE}.{_MAIN}.args[4]", "--tensor", _EVENTS, _behind("--override-engine-args", "'{\"tensor_parallel_size\": 8}'"),
+         "gpu-too-few", framework="trtllm"),
+    case("engine-needs", f"{_DECODE}.{_MAIN}.args[6]", "--extra", "    cache_transceiver_config: {backend: DEFAULT}\n", "", framework="trtllm"),
+    case("engine-needs", f"{_PREFILL}.{_MAIN}.args[6]", "--extra", "scheduler: true", "scheduler: false", framework="trtllm"),
     case("engine-file-wins", f"{_DECODE}.{_MAIN}.args[4]", "--tensor", "tensor_parallel_size: 2", "tensor_parallel_size: 1", "gpu-unused", framework="trtllm"),
 ]  # fmt: skip
 KUBERNETES = [

@@ -69,41 +69,89 @@ def test_our_own_configs_are_as_good_with_the_built_image(table, path, monkeypat
     assert [f for f in findings if f.severity != INFO or f.rule == "image-tag"] == []
 
 
-def test_a_comment_silences_a_rule_and_is_counted(report):
-    bad = GOOD["vllm"].replace("replicas: 1", "replicas: two", 1)
-    silenced = report(f"# allow field-type: the server is ours\n{bad}")
-    assert (silenced.findings, [f.rule for f in silenced.silenced]) == ((), ["field-type"])
-    assert not silenced.failed
-    assert lint.summary([silenced]) == "1 config: 1 silenced"
-    assert report(bad).failed
-
-
-def test_a_shells_text_is_read_as_words(report):
-    text = GOOD["vllm"].replace(
-        "command: [python3, -m, dynamo.frontend]\n          args: [--router-mode, kv]",
-        'command: [/bin/sh, -c]\n          args: ["python3 -m dynamo.frontend --router-mode kw && echo --done"]',
-    )
-    (found,) = report(text).findings
-    assert (found.rule, found.field) == ("flag-value", "spec.services.Frontend.extraPodSpec.mainContainer.args[0]")
+PLANNER = """\
+    Planner:
+      componentType: planner
+      replicas: 1
+      extraPodSpec:
+        mainContainer:
+          image: registry.example.com/dynamo-vllm-runtime:0.6.1-post1
+          command: [python3, -m, planner_sla]
+"""
 
 
 @pytest.mark.parametrize(
-    "word", ["--no-enable-prefix-caching", "--max_model_len=99", "-q", "--compilation-config.level=3", "--connector"]
+    "changes", [[], [("replicas: 1\n      res", "replicas: 0\n      res")], [("replicas: 1\n", "replicas: 0\n")]]
 )
-def test_what_an_engines_parser_takes_is_known(report, word):
-    text = GOOD["vllm"].replace("- --model\n", f"- {word}\n            - --model\n", 1)
+def test_what_a_planner_scales_may_begin_with_none(report, changes):
+    text = GOOD["vllm"].replace("---\n", f"{PLANNER}---\n", 1)
+    for old, new in changes:
+        text = text.replace(old, new)
     assert report(text).findings == ()
 
 
-def test_nearest_flags_are_named(report):
-    text = GOOD["vllm"].replace("--tensor-parallel-size", "--tensr-parallel-size", 1)
-    (found,) = [f for f in report(text).findings if f.rule == "unknown-flag"]
-    assert found.fix.startswith("write --tensor-parallel-size")
+def test_what_scales_itself_may_begin_with_none(report):
+    new = "replicas: 0\n      autoscaling: {enabled: true, minReplicas: 1, maxReplicas: 3}\n      res"
+    assert report(GOOD["vllm"].replace("replicas: 1\n      res", new)).findings == ()
 
 
-def test_a_role_may_be_written_with_an_equals_sign(report):
-    text = GOOD["trtllm"].replace("mode\n            - decode\n", "mode=decode\n")
+@pytest.mark.parametrize("framework", GOOD)
+@pytest.mark.parametrize("where", ["spec", "services"])
+def test_one_namespace_of_all_services_is_good(report, framework, where):
+    entry = "envs: [{name: DYN_NAMESPACE, value: ours}]"
+    if where == "spec":
+        text = GOOD[framework].replace("spec:\n", f"spec:\n  {entry}\n", 1)
+    else:
+        text = GOOD[framework].replace("      replicas: 1\n", f"      replicas: 1\n      {entry}\n")
     assert report(text).findings == ()
+
+
+def test_quantities_are_kubernetes_own(report):
+    for size in ("1Ti", "1.5Gi", '"0.5"', "8G", '"1e3"', "12E", '"512Mi"', "8"):
+        text = GOOD["vllm"].replace(
+            "replicas: 1\n      res", f"replicas: 1\n      sharedMemory: {{size: {size}}}\n      res", 1
+        )
+        assert (size, report(text).findings) == (size, ())
+
+
+@pytest.mark.parametrize(
+    ("gpus", "said"),
+    [
+        ("0", "tensor parallel 2 needs 2 GPUs, and it has 0: the engine does not start"),
+        ("3", "tensor parallel 2 needs 2 GPUs, and it has 3: 1 of them is reserved and idle"),
+        ("4", "tensor parallel 2 needs 2 GPUs, and it has 4: 2 of them are reserved and idle"),
+    ],
+)
+def test_numbers_of_gpus_are_sentences(report, gpus, said):
+    (found,) = report(GOOD["vllm"].replace('gpu: "2"', f'gpu: "{gpus}"', 2)).findings
+    assert found.what == said
+
+
+def test_a_worker_without_parallelism_needs_one_gpu(report):
+    text = (
+        GOOD["vllm"]
+        .replace('            - --tensor-parallel-size\n            - "2"\n', "")
+        .replace('gpu: "2"', 'gpu: "1"')
+    )
+    assert report(text).findings == ()
+    (found,) = report(text.replace('gpu: "1"', 'gpu: "0"', 2)).findings
+    assert str(found).endswith(
+        'it needs 1 GPU, and it has 0: the engine does not start; write gpu: "1" in limits and requests'
+    )
+
+
+def test_an_engine_file_of_the_image_may_hold_anything(report):
+    assert report(GOOD["trtllm"].replace("/opt/configs/engine.yaml", "/workspace/engine.yaml")).findings == ()
+
+
+def test_overrides_count_as_the_engine_file_does(report):
+    words = """- --override-engine-args
+            - '{"cache_transceiver_config": {"backend": "UCX"}, "disable_overlap_scheduler": true}'
+            - --disaggregation-mode"""
+    text = GOOD["trtllm"].replace(
+        "    cache_transceiver_config: {backend: DEFAULT}\n    disable_overlap_scheduler: true\n", ""
+    )
+    assert report(text.replace("- --disaggregation-mode", words)).findings == ()
 
 
 def test_what_a_server_says_again_is_left_out(table, tmp_path, monkeypatch):

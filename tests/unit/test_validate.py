@@ -59,14 +59,38 @@ def test_a_config_without_findings_is_said_to_have_none(validate, config):
     assert validate(f"--config={path}") == (0, "", "1 config: nothing found\n")
 
 
-def test_json_is_a_list_of_findings(validate, config):
-    path = config(("replicas: 1", "replicas: two"))
+def test_json_has_all_that_was_found(validate, config):
+    path = config(
+        ("replicas: 1", "replicas: two"),
+        ("spec:", "# allow no-pre-stop: it is a test\nspec:"),
+        ("          lifecycle:", "          stdin: true #"),
+    )
+    path.write_text(re.sub(r"\n +preStop: .*", "", path.read_text(), count=1))
     code, out, _ = validate(f"--config={path}", "--config=vllm-disagg", "--json")
     data = json.loads(out)
     assert code == 1
-    assert {"rule", "severity", "file", "line", "field", "what", "fix"} == data[0].keys()
-    assert [d["rule"] for d in data if d["severity"] == "error"] == ["field-type"]
-    assert len({d["file"] for d in data}) == 2
+    assert data.keys() == {"findings", "silenced"}
+    assert {"rule", "severity", "file", "line", "field", "what", "fix"} == data["findings"][0].keys()
+    assert [d["rule"] for d in data["findings"] if d["severity"] == "error"] == ["field-type"]
+    assert len({d["file"] for d in data["findings"]}) == 2
+    (silenced,) = data["silenced"]
+    assert (silenced["rule"], silenced["reason"]) == ("no-pre-stop", "it is a test")
+    assert silenced.keys() == {*data["findings"][0], "reason"}
+
+
+def test_what_is_found_in_several_files_is_printed_once(validate, config, tmp_path):
+    text = config(("replicas: 1", "replicas: two")).read_text()
+    (tmp_path / "yours.yaml").write_text(f"# one line more\n{text}")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "theirs.yaml").write_text(text)
+    line = text.splitlines().index("      replicas: two") + 1
+    words = ["--config=mine.yaml", "--config=yours.yaml", "--config=below/theirs.yaml"]
+    code, out, err = validate(*words, folder=tmp_path)
+    assert (code, err) == (1, "3 configs: 3 errors\n")
+    assert out.count("\n") == 1
+    assert out.startswith(f"mine.yaml:{line}: error field-type: ")
+    assert out.endswith(f"; write a whole number (also yours.yaml:{line + 1}, below/theirs.yaml:{line})\n")
+    assert len(json.loads(validate(*words, "--json", folder=tmp_path)[1])["findings"]) == 3
 
 
 def test_the_page_shows_what_is_printed(validate, root):
@@ -94,6 +118,15 @@ def test_set_changes_before_the_check(validate):
         ("", "mine.yaml holds 0 objects of kind DynamoGraphDeployment (it is empty)"),
         ("a: b\nc: [\n", "mine.yaml:3: "),
         ("kind: DynamoGraphDeployment\nmetadata: {name: x}\n", "mine.yaml:1: spec.services has no service"),
+        (
+            "kind: DynamoGraphDeployment\napiVersion: nvidia.com/v1beta1\nmetadata: {name: x}\nspec: {components: []}\n",
+            "mine.yaml:2: apiVersion is nvidia.com/v1beta1, and configs here are nvidia.com/v1alpha1; write the config as "
+            "nvidia.com/v1alpha1 with services in place of components; `invoke render --api=v1beta1` makes v1beta1 of it",
+        ),
+        (
+            "kind: DynamoGraphDeployment\napiVersion: nvidia.com/v1\nmetadata: {name: x}\nspec: {services: {A: {}}}\n",
+            "mine.yaml:2: apiVersion is nvidia.com/v1, and configs here are nvidia.com/v1alpha1; write the config as nvidia.com/v1alpha1",
+        ),
     ],
 )
 def test_a_file_that_is_no_config_is_one_sentence(validate, tmp_path, text, said):
@@ -108,13 +141,15 @@ def test_a_file_that_is_no_config_is_one_sentence(validate, tmp_path, text, said
     ("words", "said"),
     [
         (["--config=vlm-agg"], "unknown config 'vlm-agg'; choose from: trtllm"),
+        (["--config=configs"], "configs is a folder; name a file in it, or one of: trtllm"),
+        (["--config=./configs/"], "./configs/ is a folder; name a file in it, or one of: trtllm"),
         (["--config=no/such.yaml"], "there is no file no/such.yaml; name a file, or one of: "),
         (["--config=vllm-agg", "--set=spec.services.Frontned.replicas=2"], "there is no service 'Frontned'; write Frontend"),
         (["--config=vllm-agg", "--set=spec.services.Frontend.replica=2"], "replica'; write replicas"),
     ],
 )  # fmt: skip
-def test_wrong_input_is_one_sentence_with_the_choices(validate, words, said):
-    code, out, err = validate(*words)
+def test_wrong_input_is_one_sentence_with_the_choices(validate, root, words, said):
+    code, out, err = validate(*words, folder=root)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
 

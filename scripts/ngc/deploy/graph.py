@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ngc.catalog import ROOT
+from ngc.deploy import allowing
 from ngc.errors import Wrong
 
 KIND = "DynamoGraphDeployment"
+GROUP, VERSION, NEWER = "nvidia.com", "v1alpha1", "v1beta1"  # of configs; `render` writes the newer one from them
 FRONTEND = "frontend"
 PREFILL, DECODE, WORKER = "prefill", "decode", "worker"
 FRONTEND_COMMAND = ("python3", "-m", "dynamo.frontend")
 SHARED_MEMORY = "8Gi"  # the operator's default for /dev/shm
 Keys = tuple[str | int, ...]
-_ALLOWED = re.compile(r"#\s*allow\s+(?P<rule>[a-z0-9-]+)\s*:\s*(?P<reason>\S.*)")
 _MODULE = re.compile(r"dynamo\.(\w+)")
 
 
@@ -133,6 +134,8 @@ def find(config: str | None, folder: Path = ROOT / "configs") -> Path:
         return path
     if config in names:
         return folder / f"{config}.yaml"
+    if path.is_dir():
+        raise Wrong(f"{config} is a folder; name a file in it, or one of: {', '.join(names)}")
     if "/" in config or path.suffix in (".yaml", ".yml"):
         raise Wrong(f"there is no file {config}; name a file, or one of: {', '.join(names)}")
     raise Wrong(f"unknown config '{config}'; choose from: {', '.join(names)}; or the path of a file")
@@ -158,12 +161,12 @@ def load(path: Path) -> Graph:
             f"{path} holds {len(graphs)} objects of kind {KIND} ({', '.join(kinds) or 'it is empty'}); a config holds exactly one"
         )
     beside = tuple(plain(document) for document in documents if document is not graphs[0])
-    allowed = {match["rule"]: match["reason"].strip() for match in map(_ALLOWED.search, text.splitlines()) if match}
-    return of(path, graphs[0], beside, allowed)
+    return of(path, graphs[0], beside, allowing.silenced(text))
 
 
 def of(path: Path, data: Any, beside: Sequence[Mapping[str, Any]], allowed: Mapping[str, str]) -> Graph:
-    """The graph of an object that was read already. Raises Wrong where there is nothing to make services of."""
+    """The graph of an object that was read already. Raises Wrong for another version, or nothing to make services of."""
+    _version(path, data)
     name = _mapping(data.get("metadata")).get("name")
     if not isinstance(name, str) or not name:
         raise Wrong(f"{path}:{data.lc.line + 1}: metadata.name is missing; give the deployment a name")
@@ -173,6 +176,17 @@ def of(path: Path, data: Any, beside: Sequence[Mapping[str, Any]], allowed: Mapp
     common = _environment(data["spec"].get("envs"))
     made = tuple(_service(str(key), plain(_mapping(spec)), common) for key, spec in services.items())
     return Graph(path, name, data, made, tuple(beside), allowed)
+
+
+def _version(path: Path, data: Any) -> None:
+    """Raise Wrong for an apiVersion that configs do not have; lint finds one that is missing."""
+    version = data.get("apiVersion", f"{GROUP}/{VERSION}")
+    if version == f"{GROUP}/{VERSION}":
+        return
+    line = data.lc.data["apiVersion"][0] + 1 if "apiVersion" in data.lc.data else data.lc.line + 1
+    newer = f" with services in place of components; `invoke render --api={NEWER}` makes {NEWER} of it"
+    fix = f"write the config as {GROUP}/{VERSION}{newer if version == f'{GROUP}/{NEWER}' else ''}"
+    raise Wrong(f"{path}:{line}: apiVersion is {version}, and configs here are {GROUP}/{VERSION}; {fix}")
 
 
 def _service(key: str, spec: Mapping[str, Any], common: Mapping[str, Mapping[str, Any]]) -> Service:

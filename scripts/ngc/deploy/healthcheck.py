@@ -22,20 +22,31 @@ def of(service: Service) -> dict[str, Any] | None:
         if service.type not in _PORTS:
             return None
         # Sooner than the operator's own: this is one machine, and nothing is taken out of a load balancer.
-        return _check(f"curl -fsS http://127.0.0.1:{_PORTS[service.type][1]}/health", 10, 5, 6)
-    times = [int(probe.get(key) or default) for key, default in
-             (("periodSeconds", PERIOD), ("timeoutSeconds", TIMEOUT), ("failureThreshold", FAILURES))]  # fmt: skip
+        return _check(_shell(f"curl -fsS http://127.0.0.1:{_PORTS[service.type][1]}/health"), 10, 5, 6)
+    period, timeout, failures = (
+        int(probe.get(key) or default)
+        for key, default in (("periodSeconds", PERIOD), ("timeoutSeconds", TIMEOUT), ("failureThreshold", FAILURES))
+    )
+    return _check(_test(service, probe), period, timeout, failures)
+
+
+def _test(service: Service, probe: Mapping[str, Any]) -> list[str]:
+    """What a kubelet does, by programs of the image."""
     if "exec" in probe:
-        return {**_check("", *times), "test": ["CMD", *(literal(str(word)) for word in probe["exec"]["command"])]}
+        return ["CMD", *(literal(str(word)) for word in probe["exec"]["command"])]
     if "tcpSocket" in probe:
-        return _check(f"exec 3<>/dev/tcp/127.0.0.1/{_port(service, probe['tcpSocket']['port'])}", *times, shell="bash")
+        return ["CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{_port(service, probe['tcpSocket']['port'])}"]
     asked = probe["httpGet"]
     scheme = str(asked.get("scheme", "HTTP")).lower()
     headers = "".join(f" -H '{h['name']}: {h['value']}'" for h in asked.get("httpHeaders") or [])
     # A kubelet does not check certificates either.
     words = f"curl -fsS{'k' if scheme == 'https' else ''}{headers}"
     url = f"{scheme}://127.0.0.1:{_port(service, asked['port'])}{asked.get('path', '/')}"
-    return _check(literal(f"{words} '{url}'"), *times)
+    return _shell(literal(f"{words} '{url}'"))
+
+
+def _shell(text: str) -> list[str]:
+    return ["CMD-SHELL", text]
 
 
 def not_compose(service: Service) -> str | None:
@@ -64,8 +75,12 @@ def _port(service: Service, port: Any) -> int | None:
     return None if found is None else int(found)
 
 
-def _check(test: str, period: int, timeout: int, failures: int, shell: str = "") -> dict[str, Any]:
+def _check(test: list[str], period: int, timeout: int, failures: int) -> dict[str, Any]:
     """Seconds, seconds, and how often in a row."""
-    words = ["CMD", shell, "-c", test] if shell else ["CMD-SHELL", test]
-    times = {"interval": f"{period}s", "timeout": f"{timeout}s", "retries": failures, "start_period": START}
-    return {"test": words, **times}
+    return {
+        "test": test,
+        "interval": f"{period}s",
+        "timeout": f"{timeout}s",
+        "retries": failures,
+        "start_period": START,
+    }

@@ -37,11 +37,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Silenced(Finding):
+    """A finding that a comment in the file allows, with the comment's reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Report:
-    """The findings of a config, by line; `silenced` are those that a comment in the file allows."""
+    """The findings of a config, by line, and those that are silenced."""
 
     findings: tuple[Finding, ...]
-    silenced: tuple[Finding, ...]
+    silenced: tuple[Silenced, ...]
 
     @property
     def failed(self) -> bool:
@@ -59,7 +66,7 @@ def check(catalog: Catalog, graph: Graph, more: Iterable[tuple[str, Found]] = ()
     findings.sort(key=lambda finding: (finding.line, SEVERITIES.index(finding.severity), finding.field))
     return Report(
         tuple(f for f in findings if f.rule not in graph.allowed),
-        tuple(f for f in findings if f.rule in graph.allowed),
+        tuple(Silenced(**asdict(f), reason=graph.allowed[f.rule]) for f in findings if f.rule in graph.allowed),
     )
 
 
@@ -78,12 +85,14 @@ def check_all(
     return reports
 
 
-def refuse(catalog: Catalog, graph: Graph) -> None:
-    """Raise Wrong for a graph that would not work, with the first error."""
-    wrong = [finding for finding in check(catalog, graph).findings if finding.severity == ERROR]
+def refuse(catalog: Catalog, graph: Graph) -> Report:
+    """Raise Wrong for a graph that would not work, with the first error; else what there is to say of it."""
+    report = check(catalog, graph)
+    wrong = [finding for finding in report.findings if finding.severity == ERROR]
     if wrong:
         more = f" ({len(wrong) - 1} more: `invoke validate` lists them)" if len(wrong) > 1 else ""
         raise Wrong(f"{wrong[0]}{more}")
+    return report
 
 
 def rules() -> tuple[Rule, ...]:
@@ -105,9 +114,28 @@ def summary(reports: Sequence[Report]) -> str:
     return f"{many}: {', '.join(parts) or 'nothing found'}"
 
 
-def as_data(finding: Finding) -> dict[str, Any]:
-    """A finding for programs."""
-    return asdict(finding)
+def lines(reports: Sequence[Report]) -> list[str]:
+    """The findings for people. What is found in several places with the same words is said once, with the others behind it."""
+    same: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in (finding for report in reports for finding in report.findings):
+        words = (finding.severity, finding.rule, finding.field, finding.what, finding.fix)
+        same.setdefault(words, []).append(finding)
+    return [f"{first}{_also(first, others)}" for first, *others in same.values()]
+
+
+def _also(first: Finding, others: Sequence[Finding]) -> str:
+    """Where else it is; files of the same folder by their names."""
+    folder = f"{Path(first.file).parent}/"
+    places = ", ".join(f"{other.file.removeprefix(folder)}:{other.line}" for other in others)
+    return f" (also {places})" if places else ""
+
+
+def as_data(reports: Sequence[Report]) -> dict[str, Any]:
+    """All that was found, for programs."""
+    return {
+        "findings": [asdict(finding) for report in reports for finding in report.findings],
+        "silenced": [asdict(finding) for report in reports for finding in report.silenced],
+    }
 
 
 def _finding(graph: Graph, name: str, found: Found) -> Finding:
@@ -134,6 +162,6 @@ def _subject(catalog: Catalog, graph: Graph) -> Subject:
         base=base,
         serving=data,
         frameworks=tuple(framework.name for framework in catalog.frameworks),
-        worker_flags=commandline.table(data, lines) if "flags" in data else None,
+        worker_flags=commandline.table(data, lines) if data else None,
         frontend_flags=commandline.table(frontend),
     )

@@ -20,5 +20,5 @@ def parse(text: str) -> Decimal | None:
         return None
     number, suffix = Decimal(match["number"]), match["suffix"] or ""
     if suffix in _BINARY:
-        return number * 2 ** _BINARY[suffix]
+        return number * Decimal(2 ** _BINARY[suffix])
     return number.scaleb(int(match["exponent"] or _DECIMAL.get(suffix, 0)))

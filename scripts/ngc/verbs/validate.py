@@ -31,10 +31,10 @@ def validate(c, config, set, context=None, namespace=None, json=False):  # type:
         raise Wrong("--namespace is of a cluster; add --context=NAME, or leave it out")
     reports = lint.check_all(catalog.read(), config, set, kubectl.choose(context, namespace) if context else None)
     if json:
-        print(jsons.dumps([lint.as_data(finding) for report in reports for finding in report.findings], indent=2))
+        print(jsons.dumps(lint.as_data(reports), indent=2))
     else:
-        for finding in (finding for report in reports for finding in report.findings):
-            print(finding)
+        for line in lint.lines(reports):
+            print(line)
     print(lint.summary(reports), file=sys.stderr)
     if any(report.failed for report in reports):
         raise Exit(code=1)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ngc.deploy import serving
 from ngc.deploy.commandline import Flag, Table, flags
 from ngc.deploy.graph import Service
-from ngc.deploy.rules.rule import ERROR, WARNING, Found, Subject, at, rule
+from ngc.deploy.rules import values
+from ngc.deploy.rules.rule import ERROR, WARNING, Found, Subject, at, rule, variable
 
 
 def _each(subject: Subject) -> Iterator[tuple[Service, Table, Flag]]:
@@ -22,7 +23,7 @@ def _each(subject: Subject) -> Iterator[tuple[Service, Table, Flag]]:
 def unknown_flag(subject: Subject) -> Iterator[Found]:
     """A flag that the module does not know: the container ends at once, again and again."""
     for service, table, flag in _each(subject):
-        if table.name(flag.head) is None and table.abbreviates(flag.head) is None:
+        if table.complete and table.name(flag.head) is None and table.abbreviates(flag.head) is None:
             near = table.nearest(flag.head)
             fix = f"write {' or '.join(near)}" if near else "take it out"
             yield Found(flag.keys, f"dynamo.{service.module} has no flag {flag.head}: the container ends at once", fix)
@@ -32,14 +33,14 @@ def unknown_flag(subject: Subject) -> Iterator[Found]:
 def flag_abbreviated(subject: Subject) -> Iterator[Found]:
     """A flag by its first letters: it works until another flag begins like it, and the operator does not see it."""
     for _, table, flag in _each(subject):
-        if table.name(flag.head) is None and (full := table.abbreviates(flag.head)):
+        if table.complete and table.name(flag.head) is None and (full := table.abbreviates(flag.head)):
             what = f"{flag.head} is taken as {full} until another flag begins like it, and the operator does not see it"
             yield Found(flag.keys, what, f"write {full}")
 
 
 @rule("refused-flag", ERROR)
 def refused_flag(subject: Subject) -> Iterator[Found]:
-    """A flag that this release does not take, for a reason that is known."""
+    """A flag that this release does not take, or that means nothing in a container, for a reason that is known."""
     for _, table, flag in _each(subject):
         name = table.name(flag.head) or ""
         if name in table.refused:
@@ -49,16 +50,75 @@ def refused_flag(subject: Subject) -> Iterator[Found]:
 
 @rule("flag-value", ERROR)
 def flag_value(subject: Subject) -> Iterator[Found]:
-    """A value outside of those that the flag takes: the container ends at once."""
+    """A value that the flag does not take, none where it needs one, or one where it takes none: the container ends at once."""
+    off = subject.serving.get("connector-off", {})
     for _, table, flag in _each(subject):
-        choices = table.choices.get(table.name(flag.head) or "")
-        if choices and (not flag.values or flag.values[0] not in choices):
-            value = f"'{flag.values[0]}'" if flag.values else "nothing"
-            yield Found(
-                flag.keys,
-                f"{flag.head} is given {value}: the container ends at once",
-                f"choose from: {', '.join(choices)}",
+        name = table.name(flag.head) or table.abbreviates(flag.head) or ""
+        if name in table.refused or "." in flag.head:  # --x.key=value is one field of a JSON value
+            continue
+        fix = _fix(table, name, flag)
+        if name == off.get("flag") and len(flag.values) > 1 and not flag.shell:
+            alone = next((value for value in flag.values if value.lower() in off["values"]), None)
+            fix = f"{alone} stands alone: take it or the others out" if alone and not fix else fix
+        if fix:
+            given = " ".join(flag.values[:1] if flag.shell else flag.values)
+            said = f"'{given}'" if flag.values else "nothing"
+            yield Found(flag.keys, f"{flag.head} is given {said}: the container ends at once", fix)
+
+
+def _fix(table: Table, name: str, flag: Flag) -> str | None:
+    """What to write in place of a flag's values, None for good ones."""
+    kind = table.kinds.get(name, "text" if name in table.choices else "")
+    # In a shell's text other words may follow that are no values.
+    given = (
+        flag.values[: int(flag.joined or kind != "switch")]
+        if flag.shell and kind not in ("list", "some")
+        else flag.values
+    )
+    empty = name in table.optional and name not in table.choices and given[:1] in (("",), ("None",))
+    return values.fix(kind, given, table.choices.get(name, ())) if kind and not empty else None
+
+
+@rule("variable-value", ERROR)
+def variable_value(subject: Subject) -> Iterator[Found]:
+    """A variable that stands for a flag, with a value that the flag does not take: the container ends at once, or the default is taken without a word."""
+    for service in subject.graph.services:
+        table = subject.table(service)
+        for name, flag in (table.variables if table else {}).items():
+            said = variable(subject.graph, service, name)
+            choices = table.choices.get(flag, ()) if table else ()
+            given = table is not None and any(table.name(other.head) == flag for other in flags(service))
+            if table is None or said is None or (choices and given):
+                continue
+            if fix := values.fix(table.kinds.get(flag, "text"), [said[0]], choices):
+                outcome = (
+                    f"it is no {flag}, and the default is taken without a word"
+                    if choices
+                    else "the container ends at once"
+                )
+                yield Found(said[1], f"{name} is '{said[0]}': {outcome}", fix)
+
+
+@rule("flag-below", ERROR)
+def flag_below(subject: Subject) -> Iterator[Found]:
+    """Two flags of a range, the lower not below the upper: the container ends at once."""
+    for service in subject.graph.services:
+        table = subject.table(service)
+        for name, upper in (table.below if table else {}).items():
+            least, most = (
+                _number(service, name, upper["defaults"][0]),
+                _number(service, upper["flag"], upper["defaults"][1]),
             )
+            keys = next((f.keys for f in flags(service) if f.head in (name, upper["flag"])), None)
+            if keys and least is not None and most is not None and least >= most:
+                what = f"{name} is {least} and {upper['flag']} is {most}: the container ends at once"
+                yield Found(keys, what, f"write {upper['flag']} above {name}, both where only one is given")
+
+
+def _number(service: Service, name: str, default: int) -> int | None:
+    """The number that a flag is given; None where it is none, which flag-value says."""
+    value = serving.flag(service.words, name, {})
+    return default if value is None else int(value) if value.isdecimal() else None
 
 
 @rule("flag-single", ERROR)

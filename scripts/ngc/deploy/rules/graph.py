@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ngc import reference as references
 from ngc.deploy import names
-from ngc.deploy.graph import FRONTEND, WORKER
+from ngc.deploy.graph import FRONTEND, WORKER, Service
 from ngc.deploy.paths import Keys
 from ngc.deploy.rules.rule import ERROR, INFO, WARNING, Found, Subject, at, get, in_main, rule
 from ngc.errors import Wrong
@@ -51,42 +51,32 @@ def name_too_long(subject: Subject) -> Iterator[Found]:
             yield Found(at(service), what, "shorten metadata.name or the service's key")
 
 
-@rule("no-frontend", ERROR)
-def no_frontend(subject: Subject) -> Iterator[Found]:
-    """No service of componentType frontend: the operator makes no Service, and clients have nothing to ask."""
-    if subject.graph.frontend is None:
-        yield Found(("spec", "services"), "no service has componentType frontend: no Service is made for clients to ask",
-                    "add a service with componentType: frontend")  # fmt: skip
-
-
-@rule("namespace-mismatch", ERROR)
-def namespace_mismatch(subject: Subject) -> Iterator[Found]:
-    """Services with different dynamoNamespace: the graph fails."""
-    graph = subject.graph
-    counts = Counter(names.dynamo_namespace(graph, service) for service in graph.services)
-    most = counts.most_common(1)[0][0]
-    for service in graph.services:
-        own = names.dynamo_namespace(graph, service)
-        if own != most:
-            what = f"its dynamoNamespace is {own}, that of others is {most}: the graph fails"
-            yield Found(at(service, "dynamoNamespace"), what, "write the same in all services, or leave it out of all")
+def _mismatched(subject: Subject) -> list[Service]:
+    """The workers that run another framework than backendFramework names."""
+    named = subject.graph.spec.get("backendFramework")
+    own = (named, *DYNAMOS_OWN)
+    return [s for s in subject.graph.workers if s.module not in own] if isinstance(named, str) else []
 
 
 @rule("framework-mismatch", ERROR)
 def framework_mismatch(subject: Subject) -> Iterator[Found]:
     """backendFramework differs from the module that a worker runs: the graph stays pending, and only a child object says why."""
     named = subject.graph.spec.get("backendFramework")
-    for service in subject.graph.workers:
-        if isinstance(named, str) and service.module != named and service.module not in DYNAMOS_OWN:
-            what = (
-                f"backendFramework is {named}, and {service.key} runs dynamo.{service.module}: the graph stays pending"
-            )
-            yield Found(("spec", "backendFramework"), what, f"write {service.module}, or run dynamo.{named} there")
+    for service in _mismatched(subject):
+        what = f"backendFramework is {named}, and {service.key} runs dynamo.{service.module}: the graph stays pending"
+        # Where one of the two is a framework that is known here, that one is meant.
+        fixes = [f"write {service.module}"] if service.module in subject.frameworks else []
+        fixes += [f"run dynamo.{named} there"] if named in subject.frameworks else []
+        yield Found(
+            ("spec", "backendFramework"), what, ", or ".join(fixes) or f"choose from: {', '.join(subject.frameworks)}"
+        )
 
 
 @rule("unknown-framework", WARNING)
 def unknown_framework(subject: Subject) -> Iterator[Found]:
     """A framework that this repository has no folder for: flags, roles and parallelism of its workers are not checked."""
+    if _mismatched(subject):
+        return  # framework-mismatch says which to write
     named = subject.graph.spec.get("backendFramework")
     places: list[tuple[str | None, Keys]] = [(named, ("spec", "backendFramework"))] if isinstance(named, str) else []
     places += [(service.module, in_main(service)) for service in subject.graph.workers if service.module != named]
@@ -195,3 +185,15 @@ def replicas_missing(subject: Subject) -> Iterator[Found]:
         if service.spec.get("replicas") is None:
             yield Found(at(service), "replicas is not said: that is 1, and where Grove runs the operator of 0.6.1 crashes on it",
                         "add replicas: 1, unless a planner owns it")  # fmt: skip
+
+
+@rule("replicas-number", ERROR)
+def replicas_number(subject: Subject) -> Iterator[Found]:
+    """A negative number of replicas: the API server of 0.6.1's CRD takes it, and no Deployment can be made of it."""
+    refused = {problem.keys for problem in subject.problems}
+    for service in subject.graph.services:
+        said = service.spec.get("replicas")
+        if isinstance(said, int) and said < 0 and at(service, "replicas") not in refused:
+            yield Found(
+                at(service, "replicas"), f"{said} replicas make no Deployment: the graph fails", "write 0 or more"
+            )

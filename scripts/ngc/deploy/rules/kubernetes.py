@@ -12,8 +12,9 @@ from ngc.deploy import serving
 from ngc.deploy.commandline import words
 from ngc.deploy.graph import FRONTEND, WORKER, Service
 from ngc.deploy.names import HTTP_PORT, SYSTEM_PORT
-from ngc.deploy.rules.parallel import GPU, config_maps
-from ngc.deploy.rules.rule import ERROR, INFO, WARNING, Found, Subject, at, entries, get, in_main, rule
+from ngc.deploy.rules.engine import config_maps
+from ngc.deploy.rules.parallel import GPU
+from ngc.deploy.rules.rule import ERROR, INFO, WARNING, Found, Subject, at, entries, get, in_main, rule, variable
 from ngc.errors import Wrong
 
 _FILE = re.compile(r"[./\w-]+/[./\w-]*|[\w-]+\.(?:ya?ml|json|jinja|py|sh|txt)")
@@ -170,9 +171,9 @@ def no_pre_stop(subject: Subject) -> Iterator[Found]:
                         "add lifecycle.preStop with a sleep of 15 seconds")  # fmt: skip
 
 
-def _variable(service: Service, name: str) -> str | None:
-    value = service.environment.get(name, {}).get("value")
-    return None if value is None else str(value)
+def _variable(subject: Subject, service: Service, name: str) -> str | None:
+    said = variable(subject.graph, service, name)
+    return said[0] if said else None
 
 
 @rule("frontend-port", WARNING)
@@ -180,8 +181,8 @@ def frontend_port(subject: Subject) -> Iterator[Found]:
     """A frontend on another port than 8000: the operator's Service and probes ask there."""
     front = subject.graph.frontend
     if front is not None:
-        port = serving.flag(front.words, "--http-port", {}) or _variable(front, "DYN_HTTP_PORT")
-        if port and port != str(HTTP_PORT):
+        port = serving.flag(front.words, "--http-port", {}) or _variable(subject, front, "DYN_HTTP_PORT")
+        if port and port.isdecimal() and port != str(HTTP_PORT):
             yield Found(
                 at(front),
                 f"it listens on {port}, and the operator's Service and probes ask {HTTP_PORT}",
@@ -193,7 +194,7 @@ def frontend_port(subject: Subject) -> Iterator[Found]:
 def system_port(subject: Subject) -> Iterator[Found]:
     """A worker whose status server is off or on another port than 9090: the operator's probes find nothing, and it is restarted."""
     for service in subject.workers:
-        port, on = _variable(service, "DYN_SYSTEM_PORT"), _variable(service, "DYN_SYSTEM_ENABLED")
+        port, on = _variable(subject, service, "DYN_SYSTEM_PORT"), _variable(subject, service, "DYN_SYSTEM_ENABLED")
         if service.type == WORKER and (
             (port or str(SYSTEM_PORT)) != str(SYSTEM_PORT) or (on or "true").lower() in ("false", "0")
         ):

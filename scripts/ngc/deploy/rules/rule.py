@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from ngc.catalog import Base
-from ngc.deploy import serving
+from ngc.deploy import fields, schema, serving
 from ngc.deploy.commandline import Table
-from ngc.deploy.graph import FRONTEND, PREFILL, Graph, Service
+from ngc.deploy.graph import FRONTEND, PREFILL, WORKER, Graph, Service, plain
 from ngc.deploy.paths import Keys
+from ngc.deploy.schema import Problem
 
 ERROR, WARNING, INFO = "error", "warning", "info"  # it will not work; likely trouble; good to know
 SEVERITIES = (ERROR, WARNING, INFO)
@@ -36,12 +37,36 @@ class Subject:
 
     @cached_property
     def roles(self) -> Mapping[str, str]:
-        """prefill, decode or worker, by the key of the service; those without replicas are left out."""
-        return {s.key: serving.role(s, self.serving) for s in self.workers if s.replicas > 0}
+        """prefill, decode or worker, by the key of the service; those that do not run are left out."""
+        return {s.key: serving.role(s, self.serving) for s in self.workers if self.runs(s)}
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What the schema refuses: of the CRDs that DYNAMO_CRDS names, else our model."""
+        data = self.graph.data
+        rules = schema.current(str(data.get("apiVersion"))) or fields.MODEL
+        return tuple(schema.problems(rules, plain(data)))
 
     @property
     def disaggregated(self) -> bool:
         return PREFILL in self.roles.values()
+
+    def runs(self, service: Service) -> bool:
+        """False for a service without replicas, unless a planner or the service itself may scale it."""
+        planned = any("planner" in (other.type, other.module) for other in self.graph.services)
+        return service.replicas > 0 or planned or get(service.spec, "autoscaling", "enabled") is True
+
+    def strategy(self, service: Service) -> str | None:
+        """The strategy of disaggregation that a worker is given; None where its framework has one only."""
+        known = self.serving.get("strategy")
+        return (serving.flag(service.words, known["flag"], {}) or str(known["default"])) if known else None
+
+    def first(self, service: Service) -> bool:
+        """True for a worker that a frontend asks itself, not one that another worker asks."""
+        role = serving.role(service, self.serving)
+        endpoints = self.serving.get("endpoints", {})
+        asked = endpoints.get(self.strategy(service) or "", {}).get(role)
+        return role == WORKER or asked == endpoints.get("aggregated", {}).get(WORKER)
 
     def table(self, service: Service) -> Table | None:
         """The flags that a service's module takes, None where they are not known."""
@@ -58,6 +83,18 @@ class Found:
     what: str
     fix: str
     line: int | None = None
+
+
+def variable(graph: Graph, service: Service, name: str) -> tuple[str, Keys] | None:
+    """The value of a variable of a service and its place, the last one that counts; None where it is not written as text."""
+    places: tuple[Keys, ...] = (in_main(service, "env"), at(service, "envs"), ("spec", "envs"))
+    lists = (service.main.get("env"), service.spec.get("envs"), graph.spec.get("envs"))
+    for keys, found in zip(places, lists, strict=True):
+        for number, entry in reversed(list(enumerate(found if isinstance(found, list) else ()))):
+            if isinstance(entry, Mapping) and entry.get("name") == name:
+                value = entry.get("value")
+                return None if value is None else (str(value), (*keys, number))
+    return None
 
 
 Look = Callable[[Subject], Iterator[Found]]
