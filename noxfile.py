@@ -11,7 +11,8 @@ tables             write the tables in README and docs anew
 golden             write tests/golden anew: what each of configs/ becomes; -- --check compares
 lock               make requirements.lock anew from pyproject.toml
 bench              the measured comparisons; -- NAME for one of tests/bench (docs/ keeps results)
-faults             builds that are killed, daemons that die, disks that fill (root; docs/BUILD.md keeps results)
+faults             builds, daemons and stacks that are killed, disks that fill (root; docs/BUILD.md, docs/SERVING.md keep
+                   results); -- PATH for some of tests/faults
 
 Words after -- go to pytest, but for options of `invoke test` (--base=..., --target=..., --gpu, --model=..., --report=...).
 """
@@ -181,4 +182,5 @@ def bench(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Crashes of builds, on an engine and a disk of their own."""
     prepare(session)
-    session.run("pytest", "tests/faults", *session.posargs)
+    named = any(word.startswith("tests/") for word in session.posargs)
+    session.run("pytest", *([] if named else ["tests/faults"]), *session.posargs)

@@ -123,9 +123,19 @@ class OpenLoop:
         """Requests that went wrong, in the order they were sent."""
         return sorted((outcome for outcome in self.outcomes if outcome.wrong), key=lambda outcome: outcome.at)
 
+    @property
+    def outage(self) -> float:
+        """Seconds from the first request that failed to the end of the last one."""
+        return outage(self.wrong)
+
     def said(self) -> str:
         """A line for people."""
         return said(self.outcomes)
+
+
+def outage(wrong: Sequence[Outcome]) -> float:
+    """Seconds from the first of some requests, in the order they were sent, to the end of the last one."""
+    return max(each.at + each.seconds for each in wrong) - wrong[0].at if wrong else 0.0
 
 
 def said(outcomes: Sequence[Outcome]) -> str:
@@ -134,8 +144,7 @@ def said(outcomes: Sequence[Outcome]) -> str:
     if not wrong:
         return f"{len(outcomes)} requests, none failed"
     kinds = ", ".join(f"{count} x {kind}" for kind, count in Counter(outcome.wrong for outcome in wrong).most_common(4))
-    span = max(o.at + o.seconds for o in wrong) - wrong[0].at
-    return f"{len(outcomes)} requests, {len(wrong)} failed over {span:.1f} s: {kinds}"
+    return f"{len(outcomes)} requests, {len(wrong)} failed over {outage(wrong):.1f} s: {kinds}"
 
 
 def main() -> None:

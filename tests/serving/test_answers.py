@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from .deployed import Deployed, up
+
+
+@pytest.fixture(scope="module")
+def trtllm_disagg(verbs, client) -> Iterator[Deployed]:
+    with up(verbs, client, "trtllm-disagg", "ngc-test-trtllm") as deployed:
+        yield deployed
+
+
+@pytest.fixture(params=["vllm_disagg", "trtllm_disagg"])
+def disagg(request) -> Deployed:
+    """A disaggregated deployment of each engine."""
+    deployed: Deployed = request.getfixturevalue(request.param)
+    return deployed
 
 
 def test_every_one_of_many_answers_at_once_is_handed_over(vllm_disagg):
@@ -14,15 +30,13 @@ def test_every_one_of_many_answers_at_once_is_handed_over(vllm_disagg):
     assert words == ["transferred"] * len(prompts)
 
 
-def test_a_stream_brings_every_token_once(vllm_disagg):
-    words = list(vllm_disagg.stream("Tell me", tokens=50))
+def test_a_stream_brings_every_token_once(disagg):
+    words = list(disagg.stream("Tell me", tokens=50))
     assert words == ["transferred", *(f"w{2000 + number}" for number in range(1, 50))]
 
 
-def test_a_completion_is_handed_over_too(vllm_disagg):
-    reply = vllm_disagg.post(
-        "/v1/completions", {"model": vllm_disagg.model, "prompt": "Once upon a time", "max_tokens": 4}
-    )
+def test_a_completion_is_handed_over_too(disagg):
+    reply = disagg.post("/v1/completions", {"model": disagg.model, "prompt": "Once upon a time", "max_tokens": 4})
     assert (reply.status, reply.words[0], len(reply.words)) == (200, "transferred", 4)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from ngc import catalog
 from ngc.deploy import graph, serving
 
-from .deployed import left_over, up
+from .deployed import free_port, left_over, up
 
 TRANSFERRED, LOCAL = "transferred", "local"
 # What a config needs changed to run without its hardware: the stand-in's UCX must not look for a NIC that is not there.
@@ -40,7 +42,32 @@ def test_a_config_serves_as_it_promises_and_leaves_nothing(verbs, client, compos
         smoke = verbs("smoke", f"--config={name}")
         assert smoke.code == 0
         assert ("from prefill to decode over NIXL" in smoke.out) == disaggregated
+    # Of claims that the config does not create the content is the user's; `up` has only made room for it.
+    kept = [f"ngc-{name}_{claim}" for claim, entry in one.claims.items() if not entry.get("create")]
+    if kept:
+        client("volume", "rm", *kept)
     assert left_over(client, f"ngc-{name}") == []
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_down_leaves_the_volumes_of_claims_that_the_config_does_not_create(verbs, client, compose, create):
+    """A model that took an hour to download went with the stack."""
+    name = "ngc-test-claim"
+    made = "{name: model-cache, create: true, size: 1Gi, storageClass: fast, volumeAccessMode: ReadWriteMany}"
+    volume = f"ngc-{name}_model-cache"
+    with up(
+        verbs, client, "vllm-cache", name, *([f"--set=spec.pvcs[0]={made}"] if create else []), NGC_COMPOSE=compose
+    ) as deployed:
+        deployed.in_container("vllmdecodeworker-0", "touch", "/models/downloaded")
+        gone = verbs("down", f"--config={name}", NGC_COMPOSE=compose)
+        assert gone.code == 0
+        fix = f"the config did not create {volume}, so it was kept; `docker volume rm {volume}` removes it"
+        assert (fix in gone.err) == (not create)
+    assert (volume in str(client("volume", "ls", "--quiet")).split()) == (not create)
+    if not create:
+        with up(verbs, client, "vllm-cache", name, NGC_COMPOSE=compose) as deployed:
+            deployed.in_container("frontend-0", "test", "-e", "/models/downloaded")
+        client("volume", "rm", volume)
 
 
 def test_logs_are_those_of_the_component_with_each_compose(verbs, client, compose):
@@ -71,17 +98,23 @@ def test_a_model_folder_of_this_machine_is_served_under_its_name(verbs, client, 
 def test_the_engine_refuses_gpus_that_its_flags_do_not_ask_for(verbs, client):
     """Otherwise the parallel configs above would prove nothing."""
     said = verbs(
-        "up", "--config=vllm-tp", "--base=stand-in", "--port=0", "--set=metadata.name=ngc-test-gpus",
+        "up", "--config=vllm-tp", "--base=stand-in", f"--port={free_port()}", "--set=metadata.name=ngc-test-gpus",
         "--set=spec.envs[+]={name: STAND_IN_GPUS, value: '1'}", "--timeout=60",
     )  # fmt: skip
     try:
         assert said.code == 1
         assert "tensor parallel 2 x pipeline parallel 1 is not the 1 GPUs of this worker" in said.err
     finally:
-        verbs("down", "--config=ngc-test-gpus")
+        gone = verbs("down", "--config=ngc-test-gpus")
+    assert gone.code == 0
+    assert left_over(client, "ngc-ngc-test-gpus") == []
 
 
 def test_a_config_for_several_nodes_is_refused_with_the_reason(verbs):
-    said = verbs("up", "--config=vllm-multinode", "--base=stand-in")
+    with socket.socket() as taken:  # what no port and no image would mend is told first
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = verbs("up", "--config=vllm-multinode", "--image=no.such/image:1", f"--port={port}")
     assert said.code == 2
     assert "VllmDecodeWorker runs on 2 nodes, and Compose is one machine" in said.err

@@ -39,8 +39,20 @@ def test_a_yaml_error_has_its_line(verbs, tmp_path):
 
 
 def test_an_image_that_is_not_built_says_how_to_build_it(verbs, engine_ready):
-    said = refused(verbs, "--config=vllm-agg", "--image=dynamo-vllm-runtime:9.9.9")
-    assert "dynamo-vllm-runtime:9.9.9 is not here; `invoke build --framework=vllm" in said
+    said = refused(verbs, "--config=vllm-agg", NGC_BASE="nvcr.io/nvidia/ai-dynamo/vllm-runtime:9.9.9")
+    assert "dynamo-vllm-runtime:9.9.9 is not here; `invoke build --framework=vllm --target=runtime" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--image=nope:1"],
+        [f"--set=spec.services.{name}.extraPodSpec.mainContainer.image=nope:1" for name in ("Frontend", "VllmDecodeWorker")],
+    ],
+)  # fmt: skip
+def test_an_image_of_the_users_own_is_pulled_not_built(verbs, engine_ready, words):
+    said = refused(verbs, "--config=vllm-agg", "--base=stand-in", *words)
+    assert said == "error: nope:1 is not here; `docker pull nope:1` fetches it\n"
 
 
 def test_a_gpu_that_is_not_there(verbs, engine_ready, tmp_path):
@@ -48,7 +60,8 @@ def test_a_gpu_that_is_not_there(verbs, engine_ready, tmp_path):
 
     if running.gpu_present():
         pytest.skip("there is a GPU here")
-    assert "no NVIDIA driver is loaded here" in refused(verbs, "--config=vllm-agg", "--base=stand-in", "--gpu=on")
+    said = refused(verbs, "--config=vllm-agg", "--base=stand-in", "--gpu=on")
+    assert said == "error: --gpu=on, and no NVIDIA driver is loaded here; leave out --gpu: the stand-in needs none\n"
 
 
 def test_a_taken_port_is_named_before_anything_starts(verbs, client):
@@ -85,6 +98,13 @@ def test_a_compose_that_is_no_program(verbs, engine_ready):
     ("words", "said"),
     [
         (["--gpu=maybe"], "--gpu is 'maybe'; choose from: auto, on, off"),
+        (["--port=0"], "--port is '0'; write a number from 1 to 65535"),
+        (["--port=99999"], "--port is '99999'; write a number from 1 to 65535"),
+        (["--port=foo"], "--port is 'foo'; write a number from 1 to 65535"),
+        (
+            ["--port=65535", "--set=spec.services.Frontend.replicas=2"],
+            "each frontend takes a port, from --port=65535 to 65536, and 65535 is the last one",
+        ),
         (["--timeout=soon"], "--timeout is 'soon'; write seconds, or a time such as 90s, 30m or 1h"),
         (["--model=/no/such/folder"], "there is no folder /no/such/folder"),
         (["--model=/"], "/ has no config.json"),
@@ -99,4 +119,11 @@ def test_nothing_is_up(verbs, verb, tmp_path):
     (tmp_path / "config").write_text("apiVersion: v1\nkind: Config\n")
     said = verbs(verb, XDG_STATE_HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "config"))
     assert said.code == 2
-    assert "no stack is up on this machine; `invoke up --config=NAME` starts one" in said.err
+    cluster = "" if verb == "down" else ", and --context=NAME looks at a cluster"
+    assert said.err == f"error: no stack is up on this machine; `invoke up --config=NAME` starts one{cluster}\n"
+
+
+def test_logs_count_lines_in_numbers(verbs):
+    said = verbs("logs", "--tail=all")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "--tail is 'all'; write a number from 1" in said.err

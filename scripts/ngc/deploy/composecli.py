@@ -7,8 +7,10 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import signal
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from ngc import engine as engines
@@ -18,6 +20,7 @@ from ngc.errors import Failed, Wrong
 VARIABLE = "NGC_COMPOSE"
 PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
 OLDEST = (1, 27)  # the first that reads a file without `version:`
+GONE = "gone"  # the state of a process whose container was removed
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,36 @@ class Compose:
 
 @dataclass(frozen=True)
 class Process:
-    """A container of a stack. `state` is the engine's (running, restarting, exited); `health` is "" without a check."""
+    """A container of a stack. `state` is the engine's (running, restarting, exited), or GONE; `health` is "" without a check.
+
+    `ports` are those of this machine that it has while it runs.
+    """
 
     service: str
     container: str
     state: str
-    health: str
-    restarts: int
-    exit_code: int
-    error: str
-    started: str
-    image: str
+    health: str = ""
+    restarts: int = 0
+    exit_code: int = 0
+    error: str = ""
+    ports: tuple[int, ...] = ()
+
+    @property
+    def alive(self) -> bool:
+        """True if it runs, or the engine is about to start it again."""
+        return self.state in ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A Compose command that goes on."""
+
+    command: tuple[str, ...]
+    child: Any = field(repr=False)  # the repr of a running command waits for its end
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.child.is_alive())
 
 
 def candidates() -> list[tuple[str, ...]]:
@@ -76,17 +98,49 @@ def find() -> Compose:
     )
 
 
-def run(compose: Compose, project: str, file: str, *words: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run a Compose command on a project. Raises Failed with what it said last."""
+def begin(compose: Compose, project: str, files: Sequence[str], *words: str) -> Running:
+    """Start a Compose command on a project."""
     import sh
 
-    command = (*compose.words, "--project-name", project, "--file", file, *words)
+    names = [word for file in files for word in ("--file", file)]
+    command = (*compose.words, "--project-name", project, *names, *words)
+    # A group of its own, so that Ctrl-C ends it when we say so, and that ending it ends nothing else.
+    child = sh.Command(command[0])(
+        *command[1:], _err_to_out=True, _tty_out=False, _in="", _bg=True, _bg_exc=False, _new_group=True
+    )
+    return Running(command, child)
+
+
+def finish(compose: Compose, running: Running) -> None:
+    """Wait for the end of a Compose command. Raises Failed with what it said last."""
+    import sh
+
     try:
-        sh.Command(command[0])(
-            *command[1:], _env={**os.environ, **(environment or {})}, _err_to_out=True, _tty_out=False, _in=""
-        )
+        running.child.wait()
     except sh.ErrorReturnCode as error:
-        raise Failed(explain(compose, error.stdout.decode(errors="replace"), command)) from None
+        raise Failed(explain(compose, error.stdout.decode(errors="replace"), running.command)) from None
+
+
+def stop(running: Running) -> None:
+    """End a Compose command as Ctrl-C would, so that it starts nothing more; at once if it does not heed that."""
+    import sh
+
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(sh.TimeoutException, sh.ErrorReturnCode, ProcessLookupError):
+            running.child.signal_group(number)  # `docker` leaves its plugin to the terminal, which signals the group
+            running.child.wait(timeout=10)
+        if not running.alive:
+            return
+
+
+def run(compose: Compose, project: str, files: Sequence[str], *words: str) -> None:
+    """Run a Compose command on a project; Ctrl-C ends it. Raises Failed with what it said last."""
+    running = begin(compose, project, files, *words)
+    try:
+        finish(compose, running)
+    except KeyboardInterrupt:
+        stop(running)
+        raise
 
 
 def explain(compose: Compose, text: str, command: Sequence[str]) -> str:
@@ -126,9 +180,46 @@ def _process(entry: Mapping[str, Any]) -> Process:
         restarts=entry["RestartCount"],
         exit_code=state["ExitCode"],
         error=state.get("Error", ""),
-        started=state["StartedAt"],
-        image=entry["Config"]["Image"],
+        ports=tuple(int(each["HostPort"]) for each in _bindings(entry) if each.get("HostPort")),
     )
+
+
+def _bindings(entry: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    found: Mapping[str, list[Mapping[str, str]] | None] = entry["HostConfig"].get("PortBindings") or {}
+    return [binding for bindings in found.values() for binding in bindings or ()]
+
+
+def owner(compose: Compose, port: int) -> str:
+    """The Compose project whose container has a port of this machine; "" if none has."""
+    form = f'{{{{.Label "{PROJECT_LABEL}"}}}}'
+    said = engines.ask(compose.engine, "ps", "--filter", f"publish={port}", "--format", form, fails=False)
+    return (said or "").strip()
+
+
+def remove(compose: Compose, project: str, kept: Collection[str] | None) -> None:
+    """What Compose's `down` does, for a project whose Compose file cannot be used. `kept`: volumes to leave, None for all. Raises Failed."""
+    labelled = ("--filter", f"label={PROJECT_LABEL}={project}")
+    engine = compose.engine
+    containers = (engines.ask(engine, "ps", "--all", "--quiet", *labelled) or "").split()
+    if containers:
+        engines.ask(engine, "stop", *containers)
+        engines.ask(engine, "rm", "--force", "--volumes", *containers)
+    for kind in ("network", "volume"):
+        names = (engines.ask(engine, kind, "ls", "--format", "{{.Name}}", *labelled) or "").split()
+        gone = [name for name in names if kind == "network" or (kept is not None and name not in kept)]
+        try:
+            if gone:
+                engines.ask(engine, kind, "rm", *gone)
+        except Failed as error:
+            # Docker 20.10 keeps endpoints of containers that are gone, when one was joined to the network again as it restarted.
+            raise Failed(f"{error}; if nothing uses it, restart the engine's daemon and try again") from None
+
+
+def volumes(compose: Compose, project: str, names: Collection[str] | None) -> list[str]:
+    """Which of the named volumes there are, whoever made them; None: those that Compose made for the project."""
+    only = ("--filter", f"label={PROJECT_LABEL}={project}") if names is None else ()
+    here = (engines.ask(compose.engine, "volume", "ls", "--format", "{{.Name}}", *only) or "").split()
+    return sorted(name for name in here if names is None or name in names)
 
 
 def http(compose: Compose, process: Process, port: int, path: str) -> str | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +16,18 @@ from ngc import bases, running
 from ngc import engine as engines
 from ngc.catalog import Catalog
 from ngc.deploy import compose as composing
-from ngc.deploy import composecli, lint, localview, modelling, names, stacks
+from ngc.deploy import composecli, lint, modelling, names, stacks, starting, watching
 from ngc.deploy import promise as promises
-from ngc.deploy.compose import Host
-from ngc.deploy.composecli import Compose
-from ngc.deploy.graph import FRONTEND
-from ngc.deploy.localview import View
+from ngc.deploy.composecli import Compose, Process
+from ngc.deploy.composeresources import Host
+from ngc.deploy.graph import FRONTEND, Graph
 from ngc.deploy.prepare import Prepared, prepare
-from ngc.deploy.reasons import why
+from ngc.deploy.rules.rule import WARNING
 from ngc.deploy.stacks import Stack
-from ngc.deploy.watching import watching
 from ngc.errors import Failed, Wrong
 
-POLL = 0.1  # seconds between two looks while a stack comes up
-RESTARTS = 3  # a process that has ended this often will not heal by itself
-TAIL = 15  # log lines of a process that failed
 GPU_CHOICES = ("auto", "on", "off")
+PORTS = range(1, 65536)
 
 
 @dataclass(frozen=True)
@@ -51,58 +46,82 @@ class Wish:
 
 def up(catalog: Catalog, wish: Wish) -> Stack:
     """Start a config and wait until it serves. Raises Wrong before anything was changed, Failed when it does not come up."""
-    prepared, stand_in, compose = _ready(catalog, wish)
-    if wish.model is not None:
-        prepared = modelling.with_model(prepared, wish.model)
+    prepared, warnings = _possible(catalog, wish)
+    compose, stand_in = _here(prepared, wish)
     stack = _stack(prepared, wish, stand_in)
-    _check_port(compose, stack, wish.port, sum(s.replicas for s in prepared.graph.services if s.type == FRONTEND))
-    host = _host(compose, wish, stand_in)
-    document = composing.document(prepared, host)
-    texts = {**composing.files(prepared.graph), stacks.FILE: json.dumps(document, indent=2)}
-    stacks.write(stack, texts)
-    _start(compose, stack, wish.timeout)
+    document = composing.document(prepared, _host(compose, wish, stand_in))
+    texts = {
+        **composing.files(prepared.graph),
+        stacks.FILE: json.dumps(document, indent=2),
+        stacks.KEEP: json.dumps({"volumes": _users_volumes(prepared.graph)}, indent=2),
+    }
+    with stacks.locked(stack.name, "up"):
+        before = composecli.processes(compose, stack.project)
+        _check_file(stack, before)
+        _check_ports(compose, wish.port, _frontends(prepared.graph), before)
+        _keep(compose, stack, texts)
+        print(*(f"{warning}\n" for warning in warnings), sep="", end="", file=sys.stderr)
+        starting.start(compose, stack, {p.container: p.restarts for p in before}, wish.timeout)
     return stack
 
 
-def _ready(catalog: Catalog, wish: Wish) -> tuple[Prepared, bool, Compose]:
-    """What must hold before anything is started. Raises Wrong, also for what elsewhere is Failed: nothing was tried yet."""
+def _possible(catalog: Catalog, wish: Wish) -> tuple[Prepared, list[lint.Finding]]:
+    """(the config as it will be served, what is doubtful in it). Raises Wrong for what no machine could serve as asked."""
     prepared = prepare(catalog, wish.config, wish.sets, wish.base, wish.image)
-    lint.refuse(catalog, prepared.graph)
+    report = lint.refuse(catalog, prepared.graph)
+    if prepared.graph.frontend is None:
+        raise Wrong(f"{prepared.graph.path} has no service with componentType frontend; nothing would answer")
+    if wish.model is not None:
+        prepared = modelling.with_model(prepared, wish.model)
+    composing.document(prepared)
+    last = wish.port + _frontends(prepared.graph) - 1
+    if last not in PORTS:
+        raise Wrong(f"each frontend takes a port, from --port={wish.port} to {last}, and {PORTS[-1]} is the last one")
+    return prepared, [finding for finding in report.findings if finding.severity == WARNING]
+
+
+def _here(prepared: Prepared, wish: Wish) -> tuple[Compose, bool]:
+    """(Compose, whether an image is a stand-in). Raises Wrong, also for what elsewhere is Failed: nothing was tried yet."""
+    wanted = list(dict.fromkeys(s.image for s in prepared.graph.services if s.image))
     try:
         compose = composecli.find()
-        wanted = list(dict.fromkeys(s.image for s in prepared.graph.services if s.image))
         found = engines.images(compose.engine, wanted)
     except Failed as error:
         raise Wrong(str(error)) from None
-    missing = [image for image in wanted if image not in found]
-    if missing:
-        base = f" --base={wish.base}" if wish.base else ""
-        fix = (
-            f"`invoke build --framework={prepared.framework.name} --target=runtime{base}` makes it"
-            if prepared.framework
-            else "build or pull it"
-        )
-        raise Wrong(f"{', '.join(missing)} is not here; {fix}")
-    return prepared, any(bases.is_stand_in(image.labels) for image in found.values()), compose
+    if missing := [image for image in wanted if image not in found]:
+        raise Wrong(f"{', '.join(missing)} is not here; {_fix(compose, prepared, wish, missing)}")
+    return compose, any(bases.is_stand_in(image.labels) for image in found.values())
+
+
+def _fix(compose: Compose, prepared: Prepared, wish: Wish, missing: Sequence[str]) -> str:
+    """How the missing images come here: the one that we chose is built, those that the user named are pulled."""
+    ours = prepared.image if wish.image is None and prepared.framework else None
+    base = f" --base={wish.base}" if wish.base else ""
+    ways = [f"`{compose.engine.name} pull {image}` fetches it" for image in missing if image != ours]
+    if prepared.framework and ours in missing:
+        ways.append(f"`invoke build --framework={prepared.framework.name} --target=runtime{base}` makes it")
+    return ", ".join(ways)
 
 
 def _stack(prepared: Prepared, wish: Wish, stand_in: bool) -> Stack:
     graph = prepared.graph
-    if graph.frontend is None:
-        raise Wrong(f"{graph.path} has no service with componentType frontend; nothing would answer")
+    assert graph.frontend is not None  # _possible has said so
     url = f"http://127.0.0.1:{wish.port}"
-    return Stack(
-        graph.name, str(wish.config), prepared.image or graph.frontend.image, url, promises.of(prepared, stand_in)
-    )
+    image = prepared.image or graph.frontend.image
+    return Stack(graph.name, str(wish.config), image, url, promises.of(prepared, stand_in), str(graph.path.resolve()))
+
+
+def _frontends(graph: Graph) -> int:
+    """How many ports of this machine the graph takes."""
+    return max(1, sum(service.replicas for service in graph.services if service.type == FRONTEND))
 
 
 def _host(compose: Compose, wish: Wish, stand_in: bool) -> Host:
     """What this machine gives. Raises Wrong for GPUs asked for that are not here."""
     here = running.gpu_present()
     if wish.gpu == "on" and not here:
-        raise Wrong(
-            "--gpu=on, and no NVIDIA driver is loaded here; `invoke doctor` says more, --base=stand-in needs no GPU"
-        )
+        fix = "leave out --gpu: the stand-in needs none" if stand_in else "`invoke doctor` says more"
+        raise Wrong(f"--gpu=on, and no NVIDIA driver is loaded here; {fix}")
     gpu = wish.gpu == "on" or (wish.gpu == "auto" and here and not stand_in)
     if not gpu and wish.gpu == "auto" and not stand_in:
         raise Wrong(
@@ -115,74 +134,89 @@ def _host(compose: Compose, wish: Wish, stand_in: bool) -> Host:
     return Host(wish.port, gpus, gpu, given, cache, tuple(str(Path(b).resolve()) for b in binds))
 
 
-def _check_port(compose: Compose, stack: Stack, port: int, frontends: int) -> None:
-    """Every port that frontends take must be free, unless this very stack has it. Raises Wrong."""
-    if any(p.state == "running" for p in composecli.processes(compose, stack.project)):
-        return
-    for wanted in range(port, port + max(1, frontends)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", wanted))
-            except OSError:
-                other = next((s.name for s in stacks.known() if s.url.endswith(f":{wanted}")), None)
-                by = f"the stack {other} (`invoke down --config={other}` ends it)" if other else "another program"
-                raise Wrong(f"port {wanted} is taken by {by}; choose one with --port") from None
+def _users_volumes(graph: Graph) -> dict[str, dict[str, object]]:
+    """Volumes for claims that the config does not create: on a cluster they are the user's, so `down` leaves them here too.
+
+    Compose removes no volume that is external.
+    """
+    project = stacks.project(graph.name)
+    return {
+        name: {"external": True, "name": f"{project}_{name}"}
+        for name, claim in graph.claims.items()
+        if not claim.get("create")
+    }
 
 
-def _start(compose: Compose, stack: Stack, timeout: float) -> None:
-    """Run Compose and look until the stack serves. Raises Failed, with what is wrong and the last log lines of the culprit."""
-    outcome: list[Failed] = []
+def _check_file(stack: Stack, before: Sequence[Process]) -> None:
+    """No other file may have the stack up: it would be changed into something else. Raises Wrong."""
+    other = next((each for each in stacks.known() if each.name == stack.name), None)
+    if before and other and other.path and other.path != stack.path:
+        raise Wrong(
+            f"{stack.name} is up from {other.path}; `{starting.down(stack)}` ends it, --set=metadata.name=OTHER serves this one beside it"
+        )
 
-    def compose_up() -> None:
+
+def _check_ports(compose: Compose, first: int, count: int, before: Sequence[Process]) -> None:
+    """Every port that frontends take must be free, unless this very stack has it now. Raises Wrong."""
+    own = {port for process in before if process.alive for port in process.ports}
+    for port in range(first, first + count):
+        if port not in own and _taken(port):
+            name = composecli.owner(compose, port)
+            stack = next((each for each in stacks.known() if each.project == name), None)
+            by = f"the stack {stack.name} (`{starting.down(stack)}` ends it)" if stack else "another program"
+            raise Wrong(f"port {port} is taken by {by}; choose one with --port")
+
+
+def _taken(port: int) -> bool:
+    """True if something has the port. One that only root may have is for the engine to judge, which binds it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            composecli.run(compose, stack.project, str(stack.file), "up", "--detach", "--remove-orphans")
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _keep(compose: Compose, stack: Stack, texts: dict[str, str]) -> None:
+    """Put the stack's files in their place. Raises Wrong if Compose does not take them and others were there: these stay."""
+    staged = stacks.stage(stack, texts)
+    # A look by Compose takes 0.1 s (1.29: 0.5 s), so it is had only where there is something to lose.
+    if stack.file.exists() and stack.file.read_bytes() != (staged / stacks.FILE).read_bytes():
+        try:
+            composecli.run(compose, stack.project, [str(staged / stacks.FILE)], "config", "--quiet")
         except Failed as error:
-            outcome.append(error)
-
-    begun = time.monotonic()
-    starting = threading.Thread(target=compose_up, daemon=True)
-    starting.start()
-    with watching() as update:
-        while True:
-            view = localview.look(compose, stack, request=not starting.is_alive())
-            update(localview.states(view))
-            if outcome:
-                raise Failed(_explained(compose, view, str(outcome[0])))
-            found = localview.problems(view)
-            if not starting.is_alive() and not found:
-                return
-            if lost := next((p for p in view.processes if p.restarts >= RESTARTS or p.state == "dead"), None):
-                raise Failed(
-                    _explained(
-                        compose, view, f"{lost.service} ended {lost.restarts} times, at last with {lost.exit_code}"
-                    )
-                )
-            if time.monotonic() - begun > timeout:
-                raise Failed(
-                    _explained(compose, view, f"{stack.name} does not serve after {timeout:.0f} s: {'; '.join(found)}")
-                )
-            time.sleep(POLL)
+            raise Wrong(f"Compose does not take the config as it is now, and nothing was changed: {error}") from None
+    stacks.keep(stack, staged)
 
 
-def _explained(compose: Compose, view: View, sentence: str) -> str:
-    """The sentence, why, and what the process that is worst off printed last."""
-    worst = max(view.processes, key=lambda p: (p.restarts, p.state != "running", p.health == "unhealthy"), default=None)
-    if worst is None or (worst.state == "running" and not worst.restarts and worst.health != "unhealthy"):
-        return f"{sentence}; `invoke logs` shows what it says, `invoke down` ends it"
-    lines = composecli.tail(compose, worst, TAIL)
-    print(*(f"{worst.service} | {line}" for line in lines), sep="\n", file=sys.stderr)
-    cause = why(lines)
-    return f"{sentence}{f': {cause}' if cause else ''}; `invoke logs --component={worst.service}` shows all, `invoke down` ends it"
+@dataclass(frozen=True)
+class Removed:
+    """A stack that is gone. `kept` are volumes of the user's that are still there, in the `engine` (docker, podman)."""
+
+    name: str
+    kept: tuple[str, ...]
+    engine: str
 
 
-def down(name: str | None) -> Stack:
+def down(config: str | None) -> Removed:
     """Remove what `up` made: containers, network, volumes, and the record. Raises Wrong where there is no such stack."""
-    stack = stacks.choose(name)
-    compose = composecli.find()
-    composecli.run(compose, stack.project, str(stack.file), "down", "--volumes", "--remove-orphans")
-    stacks.forget(stack)
-    return stack
+    name = stacks.named(config)
+    project, file = stacks.project(name), stacks.folder(name) / stacks.FILE
+    with stacks.locked(name, "down"):
+        compose = composecli.find()
+        kept = stacks.kept_volumes(name)
+        files = [str(file), *([str(file.with_name(stacks.KEEP))] if kept else [])]
+        try:
+            if kept is None:
+                raise Failed("nothing says which volumes are the user's")
+            composecli.run(compose, project, files, "down", "--volumes", "--remove-orphans")
+        except Failed:  # Compose cannot read its file any more; the labels of what it made still tell
+            composecli.remove(compose, project, kept)
+        # Where nothing is to be kept there is nothing to ask about either.
+        left = composecli.volumes(compose, project, kept) if kept != frozenset() else []
+        stacks.forget(name)
+    return Removed(name, tuple(left), compose.engine.name)
 
 
 def curl(stack: Stack) -> str:
@@ -192,9 +226,9 @@ def curl(stack: Stack) -> str:
     return f"curl -s {stack.url}/v1/chat/completions -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
 
 
-def logs(name: str | None, component: str | None, follow: bool, lines: int | None) -> int:
+def logs(config: str | None, component: str | None, follow: bool, lines: int | None) -> int:
     """Print what the stack's processes print; ends with Compose's exit code."""
-    stack = stacks.choose(name)
+    stack = stacks.choose(config)
     compose = composecli.find()
     services = sorted({p.service for p in composecli.processes(compose, stack.project)})
     wanted = [
@@ -202,10 +236,26 @@ def logs(name: str | None, component: str | None, follow: bool, lines: int | Non
     ]
     if component is not None and not wanted:
         raise Wrong(f"unknown component '{component}'; choose from: {', '.join(services)}")
+    plain = watching.plain(sys.stdout)
     words = [
         "logs",
+        *(["--no-color"] if plain else []),
         *(["--follow"] if follow else []),
         *(["--tail", str(lines)] if lines else []),
         *(wanted if component else []),
     ]
-    return subprocess.call([*compose.words, "--project-name", stack.project, "--file", str(stack.file), *words])
+    command = [*compose.words, "--project-name", stack.project, "--file", str(stack.file), *words]
+    return _uncoloured(command) if plain else subprocess.call(command)
+
+
+def _uncoloured(command: Sequence[str]) -> int:
+    """Run a command and print its stdout without colours: Dynamo's processes always write them. Gives its exit code."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as child:
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                print(watching.uncoloured(line), end="", flush=True)
+        except BaseException:  # the reader has gone, or Ctrl-C: with --follow the child might not notice
+            child.terminate()
+            raise
+    return child.returncode

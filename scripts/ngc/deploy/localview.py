@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from ngc.deploy import composecli, names
 from ngc.deploy import promise as promises
-from ngc.deploy.composecli import Compose, Process
+from ngc.deploy.composecli import GONE, Compose, Process
 from ngc.deploy.counters import PATH as METRICS
 from ngc.deploy.promise import Asked
 from ngc.deploy.stacks import Stack
@@ -15,45 +17,68 @@ from ngc.deploy.stacks import Stack
 
 @dataclass(frozen=True)
 class View:
-    """One look at a stack."""
+    """One look at a stack. A process that its Compose file has and the engine has not is GONE."""
 
     stack: Stack
     processes: tuple[Process, ...]
     asked: Asked
 
 
-def look(compose: Compose, stack: Stack, request: bool) -> View:
-    """Look at a stack; `request`: also ask for one token of each model."""
-    processes = tuple(composecli.processes(compose, stack.project))
+def look(compose: Compose, stack: Stack, request: bool = True) -> View:
+    """Look at a stack; `request`: also ask its frontend, for a token of each model too."""
+    here = composecli.processes(compose, stack.project)
+    gone = sorted(set(_expected(stack)) - {process.service for process in here})
+    processes = tuple(sorted([*here, *(Process(name, "", GONE) for name in gone)], key=lambda process: process.service))
+    if not request:
+        return View(stack, processes, Asked(None, None, {}))
 
     def counters(services: tuple[str, ...]) -> list[str | None]:
         wanted = {key.lower() for key in services}
         workers = [p for p in processes if p.service.rpartition("-")[0] in wanted and p.state == "running"]
         return [composecli.http(compose, worker, names.SYSTEM_PORT, METRICS) for worker in workers]
 
-    return View(stack, processes, promises.ask(stack.url, stack.promise, request, counters))
+    return View(stack, processes, promises.ask(stack.url, stack.promise, True, counters))
+
+
+def _expected(stack: Stack) -> Collection[str]:
+    """The services of the stack's Compose file."""
+    try:
+        services: Collection[str] = json.loads(stack.file.read_text())["services"].keys()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ()  # `down` works without the file, and the containers that are there can be looked at
+    return services
 
 
 def states(view: View) -> dict[str, str]:
     """A word for each process, a count for each endpoint."""
-    processes = {process.service: _state(process) for process in view.processes}
+    processes = {process.service: state(process) for process in view.processes}
     return {**processes, **promises.states(view.stack.promise, view.asked)}
 
 
-def _state(process: Process) -> str:
+def progress(view: View, before: Collection[str]) -> dict[str, str]:
+    """What is known already of a stack that comes up. `before`: containers that may still be replaced, of which nothing is told."""
+    told = [p for p in view.processes if p.state != GONE and p.container not in before]
+    counts = {} if view.asked.registered is None else promises.states(view.stack.promise, view.asked)
+    return {**{process.service: state(process) for process in told}, **counts}
+
+
+def state(process: Process) -> str:
+    """How a process is, in words."""
+    again = f"{process.restarts} restart{'' if process.restarts == 1 else 's'}"
     if process.state == "running":
-        again = f", restarted {process.restarts} times" if process.restarts else ""
-        return "running" + again
+        return f"running, {again}" if process.restarts else "running"
     if process.state == "restarting":
-        return f"restarting after exit {process.exit_code} ({process.restarts} times)"
+        return f"restarting after exit {process.exit_code}, {again}"
     return f"exited ({process.error or process.exit_code})" if process.state == "exited" else process.state
 
 
 def problems(view: View) -> list[str]:
     """What keeps the stack from serving as its config promises; empty when it does."""
-    if not view.processes:
-        return [f"{view.stack.name} is not running"]
-    down = [f"{process.service} is {_state(process)}" for process in view.processes if process.state != "running"]
+    if all(process.state == GONE for process in view.processes):
+        return [
+            f"{view.stack.name} is not running; `invoke up` starts it again, `invoke down --config={view.stack.name}` forgets it"
+        ]
+    down = [f"{process.service} is {state(process)}" for process in view.processes if process.state != "running"]
     return [*down, *promises.broken(view.stack.promise, view.asked)]
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TextIO
 
 Update = Callable[[Mapping[str, str]], None]
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def plain(stream: TextIO) -> bool:
+    """True if what is printed there must have no colours (no-color.org)."""
+    return not stream.isatty() or bool(os.environ.get("NO_COLOR"))
+
+
+def uncoloured(line: str) -> str:
+    """A line of a program that writes colours even where nobody asked."""
+    return _COLOUR.sub("", line)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 
 from ngc import catalog
 from ngc.errors import Wrong
-from ngc.verbs.common import BASE, JSON, duration, one_of, verb
+from ngc.verbs.common import BASE_OF_CONFIG, JSON, duration, number, one_of, verb
 
 if TYPE_CHECKING:
     from ngc.deploy.cluster.kubectl import Cluster
@@ -27,7 +27,7 @@ TIMEOUT = "longest wait, in seconds or as 90s, 30m, 1h (default: 30m)"
 @verb(
     help={
         "config": CONFIG,
-        "base": BASE,
+        "base": BASE_OF_CONFIG,
         "image": IMAGE,
         "set": SET,
         "model": "another model than the config's: a folder, or a name of Hugging Face",
@@ -37,24 +37,30 @@ TIMEOUT = "longest wait, in seconds or as 90s, 30m, 1h (default: 30m)"
     },
     iterable=["set"],
 )
-def up(c, set, config=None, base=None, image=None, model=None, gpu="auto", port=8000, timeout="30m"):  # type: ignore[no-untyped-def]
+def up(c, set, config=None, base=None, image=None, model=None, gpu="auto", port="8000", timeout="30m"):  # type: ignore[no-untyped-def]
     """Serve a config on this machine by Compose, and wait until it answers."""
     from ngc.deploy import local
 
     gpu = one_of("--gpu", gpu, local.GPU_CHOICES)
-    wish = local.Wish(config, set, base, image, model, gpu, port, duration("--timeout", timeout))
+    first = number("--port", port, local.PORTS[0], local.PORTS[-1])
+    wish = local.Wish(config, set, base, image, model, gpu, first, duration("--timeout", timeout))
     stack = local.up(catalog.read(), wish)
-    print(f"{stack.name} serves {', '.join(stack.promise.models)} at {stack.url}", file=sys.stderr)
+    print(f"{stack.name} serves {', '.join(stack.promise.models) or 'what its workers registered'} at {stack.url}", file=sys.stderr)
     print(local.curl(stack))
 
 
-@verb(help={"config": CONFIG + " (default: the one stack that is up)"})
+@verb(help={"config": CONFIG + ", or the name of a stack (default: the one that is up)"})
 def down(c, config=None):  # type: ignore[no-untyped-def]
     """Remove what `up` made, and only that."""
     from ngc.deploy import local
 
-    stack = local.down(config)
-    print(f"{stack.name} is gone", file=sys.stderr)
+    removed = local.down(config)
+    print(f"{removed.name} is gone", file=sys.stderr)
+    if removed.kept:
+        names = " ".join(removed.kept)
+        fix = f"`{removed.engine} volume rm {names}` removes it"
+        print(f"the config did not create {names}, so it was kept; {fix}", file=sys.stderr)
+    _tell_unreadable()
 
 
 NAME = CONFIG + ", or the name of a deployment (default: the one that is up)"
@@ -65,21 +71,32 @@ def _local(context: str | None, namespace: str | None) -> bool:
     """True if this machine's stack is meant: no cluster was named, and there is one."""
     from ngc.deploy import stacks
 
-    return context is None and namespace is None and bool(stacks.known())
+    if context is not None or namespace is not None or not stacks.on_record():
+        return False
+    if stacks.known():  # else the sentence is the error
+        _tell_unreadable()
+    return True
+
+
+def _tell_unreadable() -> None:
+    """Warn of stacks whose record cannot be read; they must not keep anyone from the others."""
+    from ngc.deploy import stacks
+
+    for text in stacks.unreadable():
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _cluster(context: str | None, namespace: str | None) -> Cluster:
     """The cluster that is meant, after no stack was found here. Raises Wrong for both where neither is clear."""
+    from ngc.deploy import stacks
     from ngc.deploy.cluster import kubectl
 
     try:
         return kubectl.choose(context, namespace)
-    except Wrong as error:
+    except Wrong:
         if context is not None or namespace is not None:
             raise
-        raise Wrong(
-            f"no stack is up on this machine; `invoke up --config=NAME` starts one; and for a cluster: {error}"
-        ) from None
+        raise Wrong(f"{stacks.NONE}, and --context=NAME looks at a cluster") from None
 
 
 def _look(
@@ -89,7 +106,7 @@ def _look(
     if _local(context, namespace):
         from ngc.deploy import composecli, localview, stacks
 
-        seen = localview.look(composecli.find(), stacks.choose(config), request=True)
+        seen = localview.look(composecli.find(), stacks.choose(config))
         found = localview.problems(seen)
         return localview.as_data(seen, found), localview.page(seen, found), localview.asked(seen, found), found
     from ngc.deploy.cluster import reporting
@@ -140,17 +157,18 @@ def smoke(c, config=None, context=None, namespace=None, bench=False, image=None,
         "tail": "only so many last lines of each (default: all)",
     }
 )
-def logs(c, config=None, context=None, namespace=None, component=None, follow=False, previous=False, tail=0):  # type: ignore[no-untyped-def]
+def logs(c, config=None, context=None, namespace=None, component=None, follow=False, previous=False, tail=None):  # type: ignore[no-untyped-def]
     """What the processes of a deployment print."""
+    lines = None if tail is None else number("--tail", tail, 1)
     if _local(context, namespace):
         from ngc.deploy import local
 
         if previous:
             raise Wrong("a stack of this machine keeps one log for all runs of a process; leave out --previous")
-        code = local.logs(config, component, follow, tail or None)
+        code = local.logs(config, component, follow, lines)
     else:
         from ngc.deploy.cluster import reporting
 
-        code = reporting.logs(_cluster(context, namespace), config, component, follow, previous, tail or None)
+        code = reporting.logs(_cluster(context, namespace), config, component, follow, previous, lines)
     if code:
         raise Exit(code=code)

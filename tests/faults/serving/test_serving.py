@@ -1,14 +1,19 @@
-"""Processes and lines that fail under a served stack: what clients see, and that it heals by itself."""
+"""Processes and lines that fail under a served stack: what clients see, and that it heals by itself.
+
+Bounds are two to three times what was measured (docs/SERVING.md): a slow machine takes longer, a lost worker takes for ever.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.serving.deployed import Deployed, up
+from tests.serving.deployed import Deployed, left_over, up
 
 TWO_EACH = ("--set=spec.services.VllmPrefillWorker.replicas=2", "--set=spec.services.VllmDecodeWorker.replicas=2")
+BASE = ("--base=stand-in", "--timeout=60")
 ANY_PATH = {"transferred", "local"}
 # Kills all but the container's init, as a crash does; `docker kill` would tell the engine not to start it again.
 CRASH = ("sh", "-c", "kill -9 -1")
@@ -16,7 +21,7 @@ CRASH = ("sh", "-c", "kill -9 -1")
 
 @pytest.fixture(scope="module")
 def served(verbs, client) -> Iterator[Deployed]:
-    with up(verbs, client, "vllm-disagg", "ngc-test-faults", *TWO_EACH) as deployed:
+    with up(verbs, client, "vllm-disagg", "ngc-test-fault", *TWO_EACH) as deployed:
         yield deployed
 
 
@@ -43,34 +48,77 @@ def test_a_decode_worker_that_dies_in_the_middle_of_streams_loses_no_token(serve
 def test_a_decode_worker_is_killed(served, client, fault):
     with fault("one of two decode workers killed", served, ANY_PATH, "transferred") as load:
         crash(client, served, "vllmdecodeworker-1")
-    assert len(load.wrong) <= len(load.outcomes) / 10
+    assert load.wrong == []
 
 
 def test_a_prefill_worker_is_killed(served, client, fault):
-    with fault("one of two prefill workers killed", served, {*ANY_PATH, "unlinked"}, "transferred"):
+    with fault("one of two prefill workers killed", served, {*ANY_PATH, "unlinked"}, "transferred") as load:
         crash(client, served, "vllmprefillworker-0")
+    assert load.wrong == []
 
 
 def test_the_frontend_is_killed(served, client, fault):
-    with fault("the frontend killed", served, ANY_PATH, "transferred"):
+    with fault("the frontend killed", served, ANY_PATH, "transferred") as load:
         crash(client, served, "frontend-0")
+    assert 0 < load.outage < 5
 
 
-def test_nats_is_away_for_three_seconds(served, client, fault):
-    with fault("NATS stopped for 3 s", served, ANY_PATH, "transferred", rate=0.5):
+def test_nats_is_away_for_three_seconds(served, client, fault, wait_for):
+    """No request fails. Dynamo 0.6.1 may give up prefill workers whose requests waited too long, until they restart: then status says so."""
+    with fault("NATS stopped for 3 s", served, ANY_PATH, "transferred", rate=0.5) as load:
         client("stop", "--time", "1", served.container("nats-server"))
         time.sleep(3)  # the fault itself
         client("start", served.container("nats-server"))
+        wait_for(lambda: served.first_word() in ANY_PATH, "requests are answered again")
+        code, data = served.status()
+        if code:
+            assert any("no KV cache was handed over" in text for text in data["problems"])
+            client("restart", *(served.container(f"vllmprefillworker-{number}") for number in range(2)))
+    assert load.wrong == []
 
 
 def test_etcd_is_restarted(served, client, fault):
-    with fault("etcd restarted", served, ANY_PATH, "transferred"):
+    with fault("etcd restarted", served, ANY_PATH, "transferred") as load:
         client("restart", "--time", "1", served.container("etcd-server"))
+    assert 0 < load.outage < 30
+
+
+def test_up_is_run_again_and_twice_at_once(served, verbs, fault):
+    words = [
+        "up",
+        "--config=vllm-disagg",
+        f"--port={served.url.rpartition(':')[2]}",
+        *BASE,
+        f"--set=metadata.name={served.name}",
+    ]
+    with fault("`up` run again, twice at once", served, ANY_PATH, "transferred") as load, ThreadPoolExecutor(2) as pool:
+        codes = {said.code for said in pool.map(lambda _: verbs(*words, *TWO_EACH), range(2))}
+    assert codes <= {0, 2}
+    assert 0 in codes
+    assert load.wrong == []
+
+
+def test_another_stack_wants_the_port(served, verbs, client, fault):
+    words = [
+        "up",
+        "--config=vllm-agg",
+        f"--port={served.url.rpartition(':')[2]}",
+        *BASE,
+        "--set=metadata.name=ngc-test-second",
+    ]
+    with fault("`up` of another stack with its port", served, ANY_PATH, "transferred") as load:
+        said = verbs(*words)
+    assert said.code == 2
+    assert f"is taken by the stack {served.name} (`invoke down --config={served.name}` ends it)" in said.err
+    assert left_over(client, "ngc-ngc-test-second") == []
+    assert load.wrong == []
 
 
 def test_a_worker_is_cut_off_from_the_network(served, client, fault, wait_for):
     network, worker = f"{served.project}_default", served.container("vllmdecodeworker-0")
-    with fault("one of two decode workers cut off, then joined again", served, ANY_PATH, "transferred"):
+    with fault("one of two decode workers cut off, then joined again", served, ANY_PATH, "transferred") as load:
         client("network", "disconnect", network, worker)
         wait_for(lambda: served.registered()["backend"] == 1, "the frontend has dropped the worker", 30)
         client("network", "connect", "--alias", "vllmdecodeworker-0", network, worker)
+    assert 0 < load.outage < 45
+    assert len(load.wrong) < len(load.outcomes)  # the other worker goes on
