@@ -140,7 +140,9 @@ def shell(
         image = planning.name(selected, bases.choose(catalog, [framework], base, tag)[framework])
         if not engine.images(client, [image]):
             on = f" --base={base}" if base else ""
-            raise Failed(f"{image} is not built; run `invoke build --framework={framework} --target={target}{on}` first")
+            raise Failed(
+                f"{image} is not built; run `invoke build --framework={framework} --target={target}{on}` first"
+            )
     reference.parse(image)
     wanted = options(client, gpu_present())
     terminal: Sequence[str] = ("--interactive", "--tty") if sys.stdin.isatty() else ("--interactive",)

@@ -45,7 +45,8 @@ def test_two_pods_measure_the_fall_back_and_are_removed(verbs, at, namespace, im
     data = json.loads(said.out)
     assert data["image"] == image
     assert {r["equal"] for r in data["rows"]} == {True}
-    assert all(r["gigabytes_per_second"] > 0 for r in data["rows"])
+    assert all(r["gigabytes_per_second"] > 0 and r["latency_us"] > 0 for r in data["rows"])
+    assert [r["size_bytes"] for r in data["rows"]] == [2**16, 2**20, 2**24]
     # On one node of a test there is no RDMA: TCP, or memory that two pods share.
     assert "it fell back to TCP" in data["verdict"] or "says nothing about RDMA" in data["verdict"]
     wrong = verbs("smoke", "--bench", "--image=no-such-benchmark:1.0.0", *at(namespace))

@@ -76,15 +76,3 @@ def test_undeploy_says_what_holds_a_graph_and_finishes_later(verbs, at, namespac
     gone = verbs("undeploy", *at(namespace), "--timeout=3m")
     assert gone.code == 0, gone.err
     assert kubectl.get(namespace, "deployments,pods,dynamocomponentdeployments.nvidia.com") == []
-
-
-def test_kinds_that_the_cluster_does_not_have_are_named(verbs, at, namespace, viewer, images):
-    """A version of the kind that is not served stands for a missing one."""
-    done = kubectl.call(namespace, "get", "dynamographdeployments.v9.nvidia.com")
-    assert done.code
-    said = kubectl.explain(
-        namespace,
-        kubectl.Done(1, "", 'error: no matches for kind "DynamoGraphDeployment" in version "nvidia.com/v1alpha1"'),
-        ("apply",),
-    )
-    assert "install the Dynamo platform, or deploy plain objects with --to=kubernetes" in said

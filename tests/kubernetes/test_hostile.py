@@ -8,28 +8,20 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.conftest import ROOT
 
 from ngc.deploy.cluster import kubectl
 
+from .meeting import one_sentence, running, until
+
 DEPLOY = ("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes")
-
-
-def one_sentence(said) -> str:
-    """The last line of what a verb said, which is its error."""
-    last = said.err.strip().splitlines()[-1]
-    assert last.startswith(("error: ", "interrupted")), said.err
-    assert "Traceback" not in said.err
-    return last
 
 
 def nothing_there(namespace) -> bool:
@@ -218,33 +210,6 @@ def line(cluster, tmp_path) -> Iterator[tuple[Line, str]]:
     file.write_text(json.dumps(view))
     yield cable, str(file)
     cable.close()
-
-
-@contextmanager
-def running(verbs, *words: str, **environment: str) -> Iterator[subprocess.Popen]:
-    """A verb as a process, to be met in the middle of its work."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words],
-        env={**verbs.environment, **environment}, cwd="/", start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.wait(30)
-        for pipe in (child.stdout, child.stderr):
-            pipe.close()
-
-
-def until(child: subprocess.Popen, text: str) -> list[str]:
-    """What a verb said up to a line with the text."""
-    said = []
-    for row in child.stderr:
-        said.append(row)
-        if text in row:
-            return said
-    raise AssertionError(f"it never said {text}: {''.join(said)}")
 
 
 def test_an_api_server_that_is_not_there(verbs, line, namespace):

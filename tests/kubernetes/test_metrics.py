@@ -32,5 +32,15 @@ def test_without_the_kind_a_pod_monitor_is_refused_before_anything_changes(verbs
         *at(namespace),
     )  # fmt: skip
     assert said.code == 1
-    assert "PodMonitor" in said.err
+    last = said.err.strip().splitlines()[-1]
+    assert "the cluster has no PodMonitor" in last
+    assert "install the Prometheus operator, or use --metrics=annotations" in last
     assert kubectl.get(namespace, "deployments") == []
+
+
+def test_an_unknown_way_of_metrics_is_refused_with_the_ways_there_are(verbs, at, namespace):
+    said = verbs(
+        "deploy", "--config=vllm-agg", "--to=kubernetes", "--base=stand-in", "--allow-stand-in", "--metrics=prom", *at(namespace)
+    )  # fmt: skip
+    assert said.code == 2
+    assert "--metrics is 'prom'; choose from: annotations, podmonitor" in said.err

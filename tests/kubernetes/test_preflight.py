@@ -172,10 +172,14 @@ def test_secrets_for_a_namespace_that_is_not_there_are_one_sentence(cluster):
 def test_a_pull_secret_of_the_registry_is_recognised(namespace):
     ready = prepared(image="nvcr.io/team/ours:1.0.0")
     secrets.create(namespace, ready, environment={"NGC_API_KEY": "a-key"})
-    found = checks(namespace, ready)["pull secret"]
-    assert found.state == "warn"  # plain objects name theirs, and nothing names this one yet
-    paste(found.fix)
     assert checks(namespace, ready)["pull secret"].state == "pass"
+    robot = prepared(
+        "vllm-agg", "spec.services.Frontend.extraPodSpec.serviceAccountName=default", image="nvcr.io/team/ours:1.0.0"
+    )
+    found = checks(namespace, robot)["pull secret"]
+    assert found.state == "warn"  # the config's own service account does not name it
+    paste(found.fix)
+    assert checks(namespace, robot)["pull secret"].state == "pass"
 
 
 def test_a_server_that_is_away_is_said_so(cluster, tmp_path, monkeypatch):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
+from tests.conftest import wait_for
 from tests.serving.load import said
 
 from ngc.deploy.cluster import kubectl
 
 from . import client
+from .configs import changed, renamed
 from .conftest import PREFIX, made
 
 MODEL = "Qwen/Qwen3-0.6B"
 GRAPH, SERVICE = "vllm-disagg", "vllm-disagg-frontend"
 TWO_EACH = [f"--set=spec.services.{key}.replicas=2" for key in ("Frontend", "VllmDecodeWorker", "VllmPrefillWorker")]
 DEPLOY = ("deploy", "--config=vllm-disagg", "--base=stand-in", "--allow-stand-in", "--timeout=3m", *TWO_EACH)
+SOON = 90.0  # seconds until a bad update must have been told
 RATE = 20.0  # a second: more than 500 requests in each update
 
 
@@ -34,12 +38,16 @@ def serving(request, cluster, verbs, at, images, operator) -> Iterator[tuple]:
 def test_a_bad_update_fails_with_the_cause_and_no_request_does(serving, verbs, at):
     cluster, words = serving
     with client.asking(cluster, SERVICE, MODEL, "transferred", RATE) as outcomes:
+        begun = time.monotonic()
         bad = verbs(*words, "--image=no-such-image:0.6.1-stand-in", *at(cluster))
         assert bad.code == 1
-        assert "no-such-image:0.6.1-stand-in" in bad.err
-        assert "ImagePull" in bad.err or "ErrImage" in bad.err
+        assert time.monotonic() - begun < SOON
+        last = bad.err.strip().splitlines()[-1]
+        assert "does not come up: ImagePullBackOff: " in last or "does not come up: ErrImagePull: " in last
+        assert "no-such-image:0.6.1-stand-in" in last
         status = verbs("status", *at(cluster))
         assert status.code == 1
+        assert "of 2 new pods ready, 2 of before the change still there" in status.out
         back = verbs("rollback", *at(cluster), "--timeout=3m")
         assert back.code == 0, back.err
         client.settled(cluster, GRAPH)
@@ -59,6 +67,37 @@ def test_a_good_update_replaces_every_pod_and_no_request_fails(serving, verbs, a
     print(said(outcomes))
     assert [outcome for outcome in outcomes if outcome.wrong] == [], said(outcomes)
     assert len(outcomes) > 500
+
+
+def test_a_renamed_service_serves_before_the_old_one_goes(serving, verbs, at, tmp_path):
+    """First with an image that does not exist: the old workers go on, and a rollback leaves nothing of the new ones."""
+    cluster, (*words, to) = serving
+    plain = [word for word in words if not word.startswith(("--set", "--config"))]
+    bad = changed(tmp_path, "vllm-disagg", renamed("VllmDecodeWorker", "Decoder", "no-such-image:0.6.1-stand-in", 2))
+    with client.asking(cluster, SERVICE, MODEL, "transferred", RATE) as outcomes:
+        said_bad = verbs(*plain, bad, to, *at(cluster))
+        assert said_bad.code == 1
+        assert "Decoder does not come up" in said_bad.err
+        back = verbs("rollback", *at(cluster), "--timeout=3m")
+        assert back.code == 0, back.err
+        wait_for(lambda: components(cluster) == OLD, "nothing is left of the failed rename", 90)
+        good = changed(tmp_path, "vllm-disagg", renamed("VllmDecodeWorker", "Decoder", replicas=2))
+        done = verbs(*plain, good, to, *at(cluster))
+        assert done.code == 0, done.err
+        wait_for(lambda: components(cluster) == NEW, "nothing is left of the old service", 90)
+    print(said(outcomes))
+    assert [outcome for outcome in outcomes if outcome.wrong] == [], said(outcomes)
+    assert verbs("rollback", *at(cluster), "--timeout=3m").code == 0
+
+
+OLD = {"Frontend", "VllmPrefillWorker", "VllmDecodeWorker"}
+NEW = {"Frontend", "VllmPrefillWorker", "Decoder"}
+
+
+def components(cluster) -> set[str]:
+    """Of which services there are Deployments or pods."""
+    label = "nvidia.com/dynamo-component"
+    return {e["metadata"]["labels"][label] for e in kubectl.get(cluster, "deployments.apps,pods", "--selector", label)}
 
 
 def pods(cluster) -> set[str]:

@@ -67,6 +67,19 @@ def test_metadata_that_is_there_is_kept():
     assert "extraPodMetadata" not in GRAPH["spec"]["services"]["Worker"]
 
 
+def test_components_of_the_newer_api_are_marked_on_their_pod_template():
+    def graph(replicas, image):
+        pod = {"metadata": {"labels": {"team": "x"}}, "spec": {"containers": [{"name": "main", "image": image}]}}
+        components = [{"name": "Frontend"}, {"name": "Worker", "replicas": replicas, "podTemplate": pod}]
+        return {**GRAPH, "spec": {"components": components}}
+
+    (once,) = marking.marked([graph(1, "i")])
+    metadata = once["spec"]["components"][1]["podTemplate"]["metadata"]
+    assert (metadata["labels"], marking.of(metadata)) == ({"team": "x"}, mark(graph(1, "i")))
+    assert mark(graph(5, "i")) == mark(graph(1, "i"))
+    assert mark(graph(1, "j")) != mark(graph(1, "i"))
+
+
 def test_other_objects_have_no_mark():
     deployment = {"kind": "Deployment", "metadata": {"name": "g-worker"}, "spec": {"replicas": 1}}
     assert marking.marked([deployment]) == [deployment]

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from ngc.deploy.cluster import preflight
+from ngc import catalog
+from ngc.deploy import lint
+from ngc.deploy.cluster import preflight, rights
 from ngc.deploy.cluster.kubectl import Unreachable
 from ngc.errors import Failed
 
@@ -67,7 +69,7 @@ def test_a_namespace_that_is_missing_or_going_fails(kubectl, prepared):
 
 
 def test_a_login_without_rights_fails_with_the_role_that_it_lacks(kubectl, prepared):
-    kubectl.answers({"create --validate=false": "false\n" * 17})
+    kubectl.answers({"create --validate=false": "false\n" * 18})
     found = named(run(prepared()), "rights")
     assert found.state == "fail"
     assert "somebody" in found.detail
@@ -78,7 +80,7 @@ def test_a_login_without_rights_fails_with_the_role_that_it_lacks(kubectl, prepa
 
 
 def test_a_right_that_only_explaining_takes_is_a_warning(kubectl, prepared):
-    kubectl.answers({"create --validate=false": "true\n" * 16 + "false\n"})
+    kubectl.answers({"create --validate=false": "true\n" * 17 + "false\n"})
     found = named(run(prepared()), "rights")
     assert found.state == "warn"
     assert "may not list events in namespace mine" in found.detail
@@ -141,3 +143,40 @@ def test_every_fix_that_calls_kubectl_names_its_context(kubectl, prepared, regis
 
 def test_the_fake_is_the_kubectl_that_is_found(kubectl):
     assert os.environ["PATH"].startswith(str(kubectl.folder))
+
+
+def test_what_lint_warns_of_is_a_line_and_what_it_merely_says_is_none(kubectl, prepared):
+    sets = ("spec.services.VllmDecodeWorker.sharedMemory={disabled: true}",)
+    ready = prepared("vllm-tp", *sets)
+    findings = lint.check(catalog.read(), ready.graph).findings
+    found = preflight.checks(CLUSTER, ready, "dgd", findings)
+    assert named(found, "shared-memory-off").state == "warn"
+    assert "vllm-tp.yaml:" in named(found, "shared-memory-off").detail
+    assert {check.name for check in found} & {f.rule for f in findings if f.severity == "info"} == set()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_way_of_the_kv_cache_is_warned_of_as_soon_as_there_are_two_nodes(kubectl, prepared, count):
+    kubectl.answers({"get nodes ": "".join(NODE.replace("node1", f"node{n}") for n in range(count))})
+    ready = prepared("vllm-disagg")
+    findings = lint.check(catalog.read(), ready.graph).findings
+    found = preflight.checks(CLUSTER, ready, "dgd", findings)
+    assert ("no-rdma" in {check.name for check in found}) == (count == 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "resource"),
+    [
+        ({"secrets": True}, "secrets"),
+        ({"fill": "hub"}, "jobs.batch"),
+        ({"fill": "/some/folder"}, "pods/exec"),
+    ],
+)
+def test_rights_are_asked_for_what_else_was_wished(kubectl, prepared, more, resource):
+    """A login that lacks only these is told so before anything is changed."""
+    plain = {right.resource for right in rights.needed(prepared().graph, "dgd")}
+    asked = rights.needed(prepared().graph, "dgd", **more)
+    assert resource not in plain
+    assert resource in {right.resource for right in asked if right.needed}
+    preflight.checks(CLUSTER, prepared(), "dgd", **more)
+    assert f'"resource": "{resource.partition(".")[0].partition("/")[0]}"' in kubectl.sent

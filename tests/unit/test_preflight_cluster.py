@@ -132,16 +132,67 @@ def test_a_claim_that_the_graph_makes_needs_a_storage_class(kubectl, prepared, k
     assert named(run(prepared("vllm-cache", f"spec.pvcs={entry}")), "storage").state == state
 
 
-def test_a_quota_without_room_fails(kubectl, prepared):
-    kubectl.answers(
-        {
-            "get resourcequotas": 'q\t{"requests.nvidia.com/gpu":"4","pods":"9"}\t{"requests.nvidia.com/gpu":"4","pods":"1"}\n'
-        }
-    )
-    found = [check for check in run(prepared()) if check.name == "quota"]
-    assert [check.detail for check in found] == [
-        "the quota q allows 4 requests.nvidia.com/gpu, of which 4 are used; this needs 1"
+def quotas(found):
+    return [(check.state, check.detail) for check in found if check.name == "quota"]
+
+
+def with_quota(hard, used="{}", *scopes):
+    return {"get resourcequotas": "\t".join(("q", json.dumps(hard), json.dumps(used), *(scopes or ("", "")))) + "\n"}
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "says"),
+    [
+        ({"requests.nvidia.com/gpu": "4"}, {"requests.nvidia.com/gpu": "4"},
+         "the quota q allows 4 requests.nvidia.com/gpu, of which 4 are used; this needs 1"),
+        ({"pods": "3"}, {"pods": "0"}, "the quota q allows 3 pods, of which 0 are used; this needs 4"),  # etcd and NATS too
+        ({"count/pods": "3"}, {"count/pods": "1"}, "the quota q allows 3 pods, of which 1 are used; this needs 4"),
+        ({"requests.cpu": "8"}, {"requests.cpu": "500m"},
+         "the quota q allows 8 requests.cpu, of which 0.5 are used; this needs 8.2"),
+        ({"memory": "32Gi"}, {"memory": "10Gi"},
+         "the quota q allows 32Gi requests.memory, of which 10Gi are used; this needs 32.25Gi"),
+        ({"pods": "4", "requests.cpu": "20"}, {"pods": "0"}, None),
+    ],
+)  # fmt: skip
+def test_a_quota_without_room_fails(kubectl, prepared, hard, used, says):
+    kubectl.answers(with_quota(hard, used))
+    asked = [
+        f"spec.services.{key}.resources.requests={{cpu: '4', memory: 16Gi}}" for key in ("Frontend", "VllmDecodeWorker")
     ]
+    found = quotas(run(prepared("vllm-agg", *asked), "kubernetes"))
+    assert found == ([("fail", says)] if says else [])
+
+
+def test_a_quota_on_what_the_pods_do_not_say_fails_with_how_to_say_it(kubectl, prepared):
+    kubectl.answers(with_quota({"limits.cpu": "64"}))
+    (found,) = (check for check in run(prepared(), "kubernetes") if check.name == "quota")
+    assert "counts limits.cpu, and Frontend, VllmDecodeWorker, vllm-agg-etcd, vllm-agg-nats name none" in found.detail
+    assert found.fix.startswith(
+        "--set spec.services.Frontend.resources.limits.cpu=4 --set spec.services.VllmDecodeWorker."
+    )
+    said = [f"spec.services.{key}.resources.limits.cpu=4" for key in ("Frontend", "VllmDecodeWorker")]
+    (found,) = (check for check in run(prepared("vllm-agg", *said), "kubernetes") if check.name == "quota")
+    assert "and vllm-agg-etcd, vllm-agg-nats name none" in found.detail
+    assert '"kind": "LimitRange"' in found.fix
+    # As the platform has etcd and NATS, or as the namespace gives an amount to everybody.
+    assert quotas(run(prepared("vllm-agg", *said), "dgd")) == []
+    default = json.dumps([{"type": "Container", "default": {"cpu": "1"}}])
+    kubectl.answers({**with_quota({"limits.cpu": "64"}), "get limitranges": f"r\t{default}\n"})
+    assert quotas(run(prepared(), "kubernetes")) == []
+
+
+def test_a_quota_of_some_pods_only_says_nothing(kubectl, prepared):
+    kubectl.answers(with_quota({"pods": "0"}, {}, '["BestEffort"]', ""))
+    assert quotas(run(prepared(), "kubernetes")) == []
+
+
+def test_a_quota_without_room_for_one_pod_more_is_a_warning_for_an_update(kubectl, prepared):
+    labels = json.dumps({"nvidia.com/dynamo-graph-deployment-name": "vllm-agg"})
+    mine = "".join(f"mine\tvllm-agg-{n}\tnode1\tTrue\t\t\t{labels}\n" for n in range(4))
+    kubectl.answers({**with_quota({"pods": "4"}, {"pods": "4"}), "get pods ": mine})
+    ((state, detail),) = quotas(run(prepared(), "kubernetes"))
+    assert state == "warn"
+    assert "an update starts a new pod before an old one goes, which needs 1 more" in detail
 
 
 def test_devices_that_no_node_offers_fail(kubectl, prepared):

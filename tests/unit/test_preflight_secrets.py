@@ -88,25 +88,19 @@ def test_a_pull_secret_is_found_by_its_registry(kubectl, prepared, registries, h
     assert config(host) not in said.out + said.err + caplog.text
 
 
-def test_plain_objects_must_name_the_pull_secret(kubectl, prepared, registries):
+def test_plain_objects_use_the_pull_secret_unless_the_config_says_otherwise(kubectl, prepared, registries):
     registries(None)
     kubectl.answers({"get secrets ": row("pull", ".dockerconfigjson=9", secrets.PULL, config("nvcr.io"))})
-    ready = prepared(image="nvcr.io/team/ours:1.0.0")
-    found = named(run(ready, "kubernetes"), "pull secret")
-    assert found.state == "warn"
-    assert "patch serviceaccount/default" in found.fix
-    sets = [f"spec.services.{s.key}.extraPodSpec.imagePullSecrets=[{{name: pull}}]" for s in ready.graph.services]
-    assert (
-        named(run(prepared("vllm-agg", *sets, image="nvcr.io/team/ours:1.0.0"), "kubernetes"), "pull secret").state
-        == "pass"
-    )
-    kubectl.answers(
-        {
-            "get secrets ": row("pull", ".dockerconfigjson=9", secrets.PULL, config("nvcr.io")),
-            "get serviceaccount/default": "other pull",
-        }
-    )
-    assert named(run(ready, "kubernetes"), "pull secret").state == "pass"
+
+    def said(*sets):
+        return named(run(prepared("vllm-agg", *sets, image="nvcr.io/team/ours:1.0.0"), "kubernetes"), "pull secret")
+
+    assert said().state == "pass"
+    assert said("spec.services.Frontend.extraPodSpec.imagePullSecrets=[{name: pull}]").state == "pass"
+    other = said("spec.services.Frontend.extraPodSpec.imagePullSecrets=[{name: other}]")
+    assert (other.state, "Frontend names other" in other.detail) == ("warn", True)
+    account = said("spec.services.Frontend.extraPodSpec.serviceAccountName=robot")
+    assert (account.state, "patch serviceaccount/robot" in account.fix) == ("warn", True)
 
 
 def test_an_image_that_all_may_read_wants_no_pull_secret(kubectl, prepared, registries):

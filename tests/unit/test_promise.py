@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -32,17 +33,20 @@ class Frontend:
     """A frontend that knows two workers of each role and answers with the words in turn."""
 
     words: list[str] = field(default_factory=lambda: ["transferred"])
+    workers: list[str] = field(default_factory=lambda: ["backend", "prefill"] * 2)
+    models: list[str] = field(default_factory=lambda: ["m"])
     prompts: list[str] = field(default_factory=list)
+    asked_for: list[str] = field(default_factory=list)
     url: str = ""
 
     def get(self, path: str) -> object:
         if path == "/health":
-            names = [("backend", "generate"), ("prefill", "generate")] * 2
-            return {"instances": [{"namespace": "ns", "component": c, "endpoint": e} for c, e in names]}
-        return {"data": [{"id": "m"}]}
+            return {"instances": [{"namespace": "ns", "component": c, "endpoint": "generate"} for c in self.workers]}
+        return {"data": [{"id": model} for model in self.models]}
 
-    def post(self, asked: dict[str, list[dict[str, str]]]) -> object:
+    def post(self, asked: dict[str, Any]) -> object:
         self.prompts.append(asked["messages"][0]["content"])
+        self.asked_for.append(asked["model"])
         word = self.words[(len(self.prompts) - 1) % len(self.words)]
         return {"choices": [{"message": {"content": word}, "finish_reason": "length"}]}
 
@@ -137,6 +141,39 @@ def test_on_a_real_image_the_counters_of_prefill_workers_tell(frontend, counts, 
     assert promises.broken(real, asked) == broken
     assert promises.path(real, asked, asked.answers["m"]) == told
     assert "over NIXL" not in promises.conversation(real, asked, "URL")
+
+
+UNKNOWN = replace(PROMISE, models=(), endpoints=())  # of a graph whose workers run a program of the user's own
+
+
+@pytest.mark.parametrize(
+    ("workers", "models", "broken"),
+    [
+        ([], [], ["no worker is registered", "no model is listed"]),
+        (["backend"], [], ["no model is listed"]),
+        ([], ["m"], ["no worker is registered"]),
+        (["backend"], ["a", "b"], []),
+    ],
+)
+def test_workers_that_are_not_recognised_must_register_and_list_a_model(frontend, workers, models, broken):
+    frontend.workers, frontend.models = workers, models
+    asked = promises.ask(frontend.url, UNKNOWN, True, nobody)
+    assert promises.broken(UNKNOWN, asked) == broken
+    assert frontend.asked_for == models
+    assert promises.served(UNKNOWN, asked) == ", ".join(models)
+
+
+def test_every_model_of_unrecognised_workers_must_answer(frontend):
+    frontend.models, frontend.words = ["a", "b"], ["fine", ""]
+    asked = promises.ask(frontend.url, UNKNOWN, True, nobody)
+    assert promises.broken(UNKNOWN, asked) == ["a request for b ended with 200: the answer has no content"]
+
+
+def test_a_config_s_own_name_is_the_one_that_is_asked(frontend):
+    frontend.models = ["m", "other"]
+    named = replace(UNKNOWN, models=("m",))
+    promises.ask(frontend.url, named, True, nobody)
+    assert frontend.asked_for == ["m"]
 
 
 def test_a_worker_that_does_not_say_makes_the_sum_unknown():

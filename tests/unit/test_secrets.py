@@ -93,9 +93,18 @@ def test_secrets_written_into_a_config_are_found_with_their_line_and_without_the
         ("VLLM_TOKENIZER", "x", False),
         ("KEYS_PER_BLOCK", "4", False),
         ("HF_HOME", "/models", False),
+        ("HUGGINGFACE", "hf_abcdefghijklmnop", True),
+        ("HEADERS", "Authorization: Bearer nvapi-abcdefghijklmnop", True),
+        ("OPENAI", "sk-proj-abcdefghijklmnop", True),
+        ("WHO", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", True),
+        ("AWS", "AKIAIOSFODNN7EXAMPLE", True),
+        ("URL", "https://me:ghp_abcdefghijklmnopqrstuvwxyz@example.com", True),
+        ("MODEL_PATH", "/models/hf_transformers_cache", False),
+        ("ROUTER", "risk-aware-scheduling-policy", False),
+        ("HF_HUB_ENABLE_HF_TRANSFER", "1", False),
     ],
 )
-def test_a_variable_is_a_secret_by_its_name_and_only_with_a_value(name, value, literal):
+def test_a_variable_is_a_secret_by_its_name_or_value_and_only_with_one(name, value, literal):
     assert secrets._literal(name, value) is literal
 
 
@@ -105,6 +114,25 @@ def test_a_secret_of_a_sidecar_is_found_too(prepared):
         f"spec.services.Frontend.extraPodSpec.containers=[{{name: side, env: [{{name: MY_TOKEN, value: {HIDDEN}}}]}}]",
     )
     assert [text.partition(" ")[0] for text in secrets.literal_secrets(ready.graph)] == ["MY_TOKEN"]
+
+
+def test_a_token_anywhere_else_is_found_by_its_place(prepared):
+    main = "spec.services.VllmDecodeWorker.extraPodSpec.mainContainer"
+    ready = prepared("vllm-agg", f"{main}.args[+]=--hf-token=hf_abcdefghijklmnop")
+    (found,) = secrets.literal_secrets(ready.graph)
+    assert found.startswith(f"{main}.args[")
+    assert "hf_abc" not in found
+
+
+def test_secrets_are_labelled_as_ours_and_planned_before_they_are_made(kubectl, prepared):
+    ready = prepared(*with_token(), image="nvcr.io/team/ours:1.0.0")
+    environment = {"HF_TOKEN": HIDDEN, "NGC_API_KEY": HIDDEN}
+    planned = secrets.planned(ready.graph, environment=environment)
+    assert planned == {"hf-token-secret": "HF_TOKEN", secrets.NGC_SECRET: "NGC_API_KEY"}
+    assert kubectl.asked == []
+    assert secrets.create(CLUSTER, ready, environment=environment) == list(planned)
+    labels = [entry["metadata"]["labels"] for entry in json.loads(kubectl.sent)["items"]]
+    assert labels == [{"app.kubernetes.io/managed-by": "ngc-dynamo"}] * 2
 
 
 def test_our_own_configs_have_no_secret(root):

@@ -17,6 +17,8 @@ _GROVE, _QUEUE = "nvidia.com/enable-grove", "nvidia.com/kai-scheduler-queue"
 
 def objects(graph: Graph, metrics: str | None = None, serving: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """All objects, what others need first. `metrics`: how Prometheus finds the pods, None: not at all. Raises Wrong."""
+    if metrics not in (None, *METRICS):
+        raise Wrong(f"--metrics is '{metrics}'; choose from: {', '.join(METRICS)}")
     if text := next(_refusals(graph), None):
         raise Wrong(text)
     image = next((s.image for s in (graph.frontend, *graph.services) if s is not None and s.image), None)

@@ -19,7 +19,11 @@ MOST_REQUESTS = 16
 
 @dataclass(frozen=True)
 class Promise:
-    """`endpoints` must be registered in Dynamo's `namespace`; with a stand-in the first word of an answer proves its path."""
+    """`endpoints` must be registered in Dynamo's `namespace`; with a stand-in the first word of an answer proves its path.
+
+    Of workers that are not recognised (a program of the user's own) neither `models` nor `endpoints` are known: then there must be
+    at least one worker and one model, whichever they are, and every model that is listed must answer.
+    """
 
     namespace: str
     models: tuple[str, ...]
@@ -84,10 +88,11 @@ def ask(url: str, promise: Promise, request: bool, counters: Counters) -> Asked:
     registered = asking.registered(url, promise.namespace)
     listed = asking.models(url)
     found = Asked(registered, None if listed is None else tuple(listed), {})
-    if not request or any(model not in (found.models or ()) for model in promise.models):
+    models = promise.models or found.models or ()
+    if not request or any(model not in (found.models or ()) for model in models):
         return found
     before = _prefilled(promise, counters)
-    answers = {model: _chat(url, promise, model) for model in promise.models}
+    answers = {model: _chat(url, promise, model) for model in models}
     after = _prefilled(promise, counters)
     # A worker that restarts begins at 0 again.
     asked = None if before is None or after is None or after < before else after > before
@@ -125,7 +130,11 @@ def broken(promise: Promise, asked: Asked) -> list[str]:
     if asked.registered is None:
         return ["the frontend does not answer"]
     found = [text for endpoint in promise.endpoints if (text := _lacks(promise, asked.registered, endpoint))]
+    if not promise.endpoints and not sum(asked.registered.values()):
+        found.append("no worker is registered")
     found += [f"the model {model} is not listed" for model in promise.models if model not in (asked.models or ())]
+    if not promise.models and not asked.models:
+        found.append("no model is listed")
     found += [text for model, answer in asked.answers.items() if (text := _wrong(promise, model, answer))]
     if asked.prefill_asked is False and not found:
         found.append("no prefill worker was asked for a request: the decode workers computed the prompt themselves")
@@ -149,7 +158,13 @@ def _lacks(promise: Promise, registered: Mapping[str, int], endpoint: Endpoint) 
 def states(promise: Promise, asked: Asked) -> dict[str, str]:
     """A count for each endpoint, for people who wait."""
     counts = asked.registered or {}
-    return {e.name: f"{counts.get(e.name, 0)} of {e.workers} registered" for e in promise.endpoints}
+    known = {e.name: f"{counts.get(e.name, 0)} of {e.workers} registered" for e in promise.endpoints}
+    return known or {name: f"{count} registered" for name, count in sorted(counts.items())}
+
+
+def served(promise: Promise, asked: Asked) -> str:
+    """For people: the models that are served, by the config's names or else by what the workers registered."""
+    return ", ".join(promise.models or asked.models or ())
 
 
 def as_data(promise: Promise, asked: Asked) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from invoke.exceptions import Exit
 
 from ngc import catalog
-from ngc.errors import Wrong
+from ngc.errors import Failed, Wrong
 from ngc.verbs.common import BASE_OF_CONFIG, PLAN, duration, one_of, verb
-from ngc.verbs.render import METRICS, REGISTRY, TO
+from ngc.verbs.render import API, METRICS, REGISTRY, TO
 from ngc.verbs.serve import CONFIG, CONTEXT, IMAGE, NAMESPACE, SET, TIMEOUT
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ ALLOW = "deploy an image that stands on the stand-in, which serves nothing real"
 _WISH = {
     "config": CONFIG,
     "to": TO,
+    "api": API,
     "base": BASE_OF_CONFIG,
     "image": IMAGE,
     "registry": REGISTRY,
@@ -45,18 +46,19 @@ _WISH = {
     iterable=["set"],
 )
 def deploy(  # type: ignore[no-untyped-def]
-    c, set, config=None, to="dgd", base=None, image=None, registry=None, context=None, namespace=None, metrics=None,
+    c, set, config=None, to="dgd", api="v1alpha1", base=None, image=None, registry=None, context=None, namespace=None, metrics=None,
     force_conflicts=False, allow_stand_in=False, create_secrets=False, fill_cache=None, timeout="30m", plan=False,
 ):  # fmt: skip
     """Deploy a config to a cluster and wait until it serves."""
-    from ngc.deploy.cluster import deploying
+    from ngc.deploy import render as renders
+    from ngc.deploy.cluster import deploying, describing
 
     wish = deploying.Wish(
         config, one_of("--to", to, deploying.CLUSTER_TARGETS), set, base, image, registry, context, namespace, metrics,
-        create_secrets, force_conflicts, allow_stand_in, duration("--timeout", timeout), fill_cache,
+        create_secrets, force_conflicts, allow_stand_in, duration("--timeout", timeout), fill_cache, one_of("--api", api, renders.APIS),
     )  # fmt: skip
     if plan:
-        print(deploying.described(deploying.plan(catalog.read(), wish)))
+        print(describing.described(deploying.plan(catalog.read(), wish), wish))
         return
     done = deploying.deploy(catalog.read(), wish)
     _served(done, context, namespace)
@@ -64,17 +66,22 @@ def deploy(  # type: ignore[no-untyped-def]
 
 @verb(help=_WISH, iterable=["set"])
 def diff(  # type: ignore[no-untyped-def]
-    c, set, config=None, to="dgd", base=None, image=None, registry=None, context=None, namespace=None, metrics=None,
+    c, set, config=None, to="dgd", api="v1alpha1", base=None, image=None, registry=None, context=None, namespace=None, metrics=None,
     force_conflicts=False, allow_stand_in=False,
 ):  # fmt: skip
     """What a deploy would change in the cluster; exit 0 nothing, 1 something, more for an error, as kubectl's."""
+    from ngc.deploy import render as renders
     from ngc.deploy.cluster import deploying
 
     wish = deploying.Wish(
         config, one_of("--to", to, deploying.CLUSTER_TARGETS), set, base, image, registry, context, namespace, metrics,
-        force_conflicts=force_conflicts, allow_stand_in=allow_stand_in,
+        force_conflicts=force_conflicts, allow_stand_in=allow_stand_in, api=one_of("--api", api, renders.APIS),
     )  # fmt: skip
-    code, text = deploying.diff(catalog.read(), wish)
+    try:
+        code, text = deploying.diff(catalog.read(), wish)
+    except Failed as error:
+        # 1 would say that something differs.
+        raise Exit(f"error: {error}", code=max(2, error.code)) from None
     print(text, end="")
     if code:
         raise Exit(code=code)
@@ -92,12 +99,10 @@ def diff(  # type: ignore[no-untyped-def]
 )
 def rollback(c, config=None, revision=None, context=None, namespace=None, force_conflicts=False, timeout="30m"):  # type: ignore[no-untyped-def]
     """Apply an earlier revision of a deployment again, and wait until it serves."""
-    from ngc.deploy.cluster import deploying, kubectl
+    from ngc.deploy.cluster import deploying
 
     number = None if revision is None else _number(revision)
-    cluster = kubectl.choose(context, namespace)
-    print(cluster, file=sys.stderr)
-    done = deploying.rollback(cluster, config, number, force_conflicts, duration("--timeout", timeout))
+    done = deploying.rollback(context, namespace, config, number, force_conflicts, duration("--timeout", timeout))
     _served(done, context, namespace)
 
 
@@ -111,12 +116,9 @@ def rollback(c, config=None, revision=None, context=None, namespace=None, force_
 )
 def undeploy(c, config=None, context=None, namespace=None, timeout="5m"):  # type: ignore[no-untyped-def]
     """Remove a deployment from a cluster, and wait until its pods are gone; claims with models stay."""
-    from ngc.deploy.cluster import kubectl, removing
+    from ngc.deploy.cluster import removing
 
-    cluster = kubectl.choose(context, namespace)
-    print(cluster, file=sys.stderr)
-    name = removing.undeploy(cluster, config, duration("--timeout", timeout))
-    print(f"{name} is gone", file=sys.stderr)
+    print(removing.undeploy(context, namespace, config, duration("--timeout", timeout)), file=sys.stderr)
 
 
 def _number(text: str) -> int:
@@ -128,7 +130,7 @@ def _number(text: str) -> int:
 
 def _served(revision: Revision, context: str | None, namespace: str | None) -> None:
     where = "".join(f" --{flag}={value}" for flag, value in (("context", context), ("namespace", namespace)) if value)
-    models = ", ".join(revision.promise.models)
+    models = ", ".join(revision.promise.models) or "what its workers registered"
     print(
         f"{revision.graph} serves {models} as service/{revision.frontend}, revision {revision.number}", file=sys.stderr
     )

@@ -10,6 +10,7 @@ from ngc.verbs.common import BASE_OF_CONFIG, JSON, one_of, verb
 from ngc.verbs.serve import CONFIG, IMAGE, SET
 
 TO = "dgd for the Dynamo operator, kubernetes for plain objects (default: dgd)"
+API = "of a DynamoGraphDeployment: v1alpha1, or v1beta1 for Dynamo from 1.2 on (default: v1alpha1)"
 METRICS = "with --to=kubernetes: annotations or podmonitor, so that Prometheus finds the pods (default: neither)"
 REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: the image's bare name)"
 
@@ -18,7 +19,7 @@ REGISTRY = "host[:port][/path] that the cluster pulls our image from (default: t
     help={
         "config": CONFIG,
         "to": "dgd, kubernetes or compose (default: dgd)",
-        "api": "of a DynamoGraphDeployment: v1alpha1, or v1beta1 for Dynamo from 1.2 on (default: v1alpha1)",
+        "api": API,
         "image": IMAGE,
         "base": BASE_OF_CONFIG,
         "registry": REGISTRY,
@@ -36,12 +37,10 @@ def render(  # type: ignore[no-untyped-def]
     """What a config becomes: a DynamoGraphDeployment, plain Kubernetes objects, or a Compose file."""
     from json import dumps
 
-    from ngc.deploy import compose, kubernetes, prepare
+    from ngc.deploy import compose, prepare
     from ngc.deploy import render as renders
 
     to = one_of("--to", to, renders.TARGETS)
-    if metrics is not None:
-        one_of("--metrics", metrics, kubernetes.METRICS)
     api = one_of("--api", api, renders.APIS)
     prepared = prepare.prepare(catalog.read(), config, set, base, image, registry)
     objects = renders.render(prepared, to, namespace, metrics, api)

@@ -45,7 +45,10 @@ def up(c, set, config=None, base=None, image=None, model=None, gpu="auto", port=
     first = number("--port", port, local.PORTS[0], local.PORTS[-1])
     wish = local.Wish(config, set, base, image, model, gpu, first, duration("--timeout", timeout))
     stack = local.up(catalog.read(), wish)
-    print(f"{stack.name} serves {', '.join(stack.promise.models) or 'what its workers registered'} at {stack.url}", file=sys.stderr)
+    print(
+        f"{stack.name} serves {', '.join(stack.promise.models) or 'what its workers registered'} at {stack.url}",
+        file=sys.stderr,
+    )
     print(local.curl(stack))
 
 

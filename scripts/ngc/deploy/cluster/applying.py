@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ngc.deploy import platform
-from ngc.deploy.cluster import kubectl
+from ngc.deploy import names
+from ngc.deploy.cluster import adapting, conflicts, kubectl
+from ngc.deploy.cluster.adapting import Adapted, key
 from ngc.deploy.cluster.kubectl import Cluster, Done
-from ngc.deploy.cluster.revisions import OWN_LABEL
+from ngc.deploy.cluster.observing import DCD
+from ngc.deploy.cluster.revisions import MANAGED, MANAGED_LABEL, MANAGER, OWN_LABEL, Revision
+from ngc.deploy.graph import KIND
 from ngc.errors import Failed, Wrong
 
-MANAGER = "ngc-dynamo"
-MANAGED = {"app.kubernetes.io/managed-by": MANAGER}
-# What of ours may be removed when a graph no longer has it; never claims, they hold models.
+# What a graph has of ours beside the DynamoGraphDeployment, whatever its config.
 PRUNED = "deployments.apps,services,configmaps"
+# Never removed: claims hold models, Secrets are not made by a revision, and what is in no namespace may be another graph's too.
+KEPT = ("PersistentVolumeClaim", "Secret", "Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CustomResourceDefinition")  # fmt: skip
 Object = Mapping[str, Any]
 
 
@@ -31,90 +33,98 @@ def labelled(objects: Iterable[Object], graph: str) -> list[dict[str, Any]]:
     return made
 
 
+def mine(graph: str) -> str:
+    """The selector of what we have applied for a graph; revisions are kept under another."""
+    return f"{OWN_LABEL}={graph},{MANAGED_LABEL}={MANAGER}"
+
+
 def live(cluster: Cluster, objects: Sequence[Object]) -> dict[tuple[str, str], Object]:
     """Those of the objects that the cluster has, with who owns which field, by kind and name. One call."""
-    done = kubectl.call(
-        cluster,
-        "get",
-        "-f",
-        "-",
-        "--ignore-not-found",
-        "--show-managed-fields",
-        "--output",
-        "json",
-        text=listed(objects),
-    )
+    words = ("get", "-f", "-", "--ignore-not-found", "--show-managed-fields", "--output", "json")
+    done = kubectl.call(cluster, *words, text=listed(objects))
     if done.code:
         raise _refusal(cluster, done, ("get", "-f", "-"))
     data = json.loads(done.out) if done.out.strip() else {}
-    return {_key(entry): entry for entry in data.get("items", [data] if data else [])}
+    return {key(entry): entry for entry in data.get("items", [data] if data else [])}
 
 
-def adapted(objects: Sequence[Object], there: Mapping[tuple[str, str], Object]) -> list[dict[str, Any]]:
-    """The objects as they are to be applied: replicas that another decides are left out, etcd and NATS keep the image they run.
+def ready(cluster: Cluster, objects: Sequence[Object], force: bool) -> Adapted:
+    """The objects as they are to be applied, after a strict dry run of everything; nothing is changed.
 
-    A new image for etcd would restart it, and everything with it; its own version does not come from the graph's.
+    Raises Wrong for what the server will not take, Failed for conflicts.
     """
-    made = []
-    for entry in objects:
-        now = there.get(_key(entry))
-        changed: dict[str, Any] = copy.deepcopy(dict(entry))
-        if now is not None:
-            for path in _replicas(changed):
-                if _foreign(now, path):
-                    _drop(changed, path)
-            if _is_platform(changed):
-                image = now["spec"]["template"]["spec"]["containers"][0]["image"]
-                changed["spec"]["template"]["spec"]["containers"][0]["image"] = image
-        made.append(changed)
-    return made
-
-
-def check(cluster: Cluster, objects: Sequence[Object], there: Mapping[tuple[str, str], Object], force: bool) -> None:
-    """A strict dry run of everything; nothing is changed. Raises Wrong for what the server will not take, Failed for conflicts."""
-    fresh = [entry for entry in objects if _key(entry) not in there]
-    known = [entry for entry in objects if _key(entry) in there]
+    made = adapting.adapted(objects, live(cluster, objects), force)
+    for entry in made.there.values():
+        if owner := next(
+            (o for o in entry["metadata"].get("ownerReferences") or [] if o.get("kind") in _OPERATORS), None
+        ):
+            raise Wrong(
+                f"{' '.join(key(entry))} belongs to {owner['kind']} {owner['name']}, which keeps it as it is; deploy with --to=dgd, or into another --namespace"
+            )
+    fresh = [entry for entry in made.objects if key(entry) not in made.there]
+    known = [entry for entry in made.objects if key(entry) in made.there]
     if fresh:
         # `create`, because server-side apply names only some of the unknown fields.
         done = kubectl.call(cluster, "create", "--dry-run=server", "--validate=strict", "-f", "-", text=listed(fresh))
         if done.code:
             raise _refusal(cluster, done, ("create", "--dry-run=server"))
     if known:
-        done = kubectl.call(cluster, *_apply(force), "--dry-run=server", text=listed(known))
+        done = kubectl.call(cluster, *words(force), "--dry-run=server", text=listed(known))
         if done.code:
-            raise _refusal(cluster, _every_field(cluster, known, done), ("apply", "--dry-run=server"))
+            raise _refusal(cluster, _every_field(cluster, known, done), ("apply", "--dry-run=server"), known)
+    return made
 
 
-def apply(cluster: Cluster, objects: Sequence[Object], force: bool) -> list[str]:
-    """Server-side apply of everything; what became of each object. Raises Failed with how far it came."""
-    done = kubectl.call(cluster, *_apply(force), text=listed(objects))
+def apply(cluster: Cluster, objects: Sequence[Object], force: bool) -> None:
+    """Server-side apply of everything. Raises Failed with how far it came."""
+    done = kubectl.call(cluster, *words(force), text=listed(objects))
     if done.code:
-        raise _refusal(cluster, done, ("apply",), tuple(done.out.splitlines()))
-    return done.out.splitlines()
+        raise _refusal(cluster, done, ("apply",), objects, len(done.out.splitlines()))
 
 
-def prune(cluster: Cluster, graph: str, objects: Sequence[Object]) -> list[str]:
-    """Remove what an earlier revision had and this one has not; what was removed."""
-    wanted = {_key(entry) for entry in objects}
-    selector = f"{OWN_LABEL}={graph},app.kubernetes.io/managed-by={MANAGER}"
-    found = kubectl.get(cluster, PRUNED, "--selector", selector)
-    gone = [f"{entry['kind'].lower()}/{entry['metadata']['name']}" for entry in found if _key(entry) not in wanted]
-    if gone:
-        kubectl.ask(cluster, "delete", "--wait=false", "--ignore-not-found", *gone)
-    return gone
+def kinds(revisions: Iterable[Revision]) -> list[str]:
+    """PRUNED, and the kinds beside it that the revisions have had, as kubectl takes them: each to be asked about alone."""
+    found = {(e["apiVersion"], e["kind"]) for revision in revisions for e in revision.objects}
+    more = []
+    for version, kind in sorted(found):
+        group, _, number = version.rpartition("/")
+        known = kind in ("Deployment", "Service", "ConfigMap", KIND, *KEPT) or kind.startswith("Cluster")
+        if not known:
+            more.append(f"{kind}.{number}.{group}".lower() if group else kind.lower())
+    return [PRUNED, *more]
+
+
+def surplus(cluster: Cluster, revision: Revision, before: Iterable[Revision]) -> list[str]:
+    """What earlier revisions had and this one has not, as kind/name."""
+    wanted = {key(entry) for entry in revision.objects}
+    found = [
+        entry for kind in kinds(before) for entry in kubectl.get(cluster, kind, "--selector", mine(revision.graph))
+    ]
+    gone = [entry for entry in found if key(entry) not in wanted]
+    if revision.to == "dgd":
+        # Whether the operator removes the component of a service that is gone is not known; by its label, for names may get a suffix.
+        keys = {part.key for part in revision.parts}
+        components = kubectl.get(
+            cluster, DCD, "--selector", f"{names.GRAPH_LABEL}={revision.graph},{names.COMPONENT_LABEL}"
+        )
+        gone += [e for e in components if e["metadata"]["labels"][names.COMPONENT_LABEL] not in keys]
+    return [_named(entry) for entry in gone]
+
+
+def remove(cluster: Cluster, gone: Sequence[str]) -> None:
+    """Remove objects, without waiting until they are gone."""
+    kubectl.ask(cluster, "delete", "--wait=false", "--ignore-not-found", *gone)
 
 
 def difference(cluster: Cluster, objects: Sequence[Object], force: bool) -> Done:
     """kubectl's own diff: exit code 0 the same, 1 differs, more: an error."""
-    words = [
-        "diff",
-        "--server-side",
-        f"--field-manager={MANAGER}",
-        *(["--force-conflicts"] if force else []),
-        "-f",
-        "-",
-    ]
-    return kubectl.call(cluster, *words, text=listed(objects))
+    forced = ("--force-conflicts",) if force else ()
+    done = kubectl.call(
+        cluster, "diff", "--server-side", f"--field-manager={MANAGER}", *forced, "-f", "-", text=listed(objects)
+    )
+    if done.code > 1:
+        raise _refusal(cluster, done, ("diff", "--server-side"), objects)
+    return done
 
 
 def listed(objects: Iterable[Object]) -> str:
@@ -122,48 +132,18 @@ def listed(objects: Iterable[Object]) -> str:
     return "\n".join(map(json.dumps, objects))
 
 
-def _apply(force: bool) -> tuple[str, ...]:
+def words(force: bool) -> tuple[str, ...]:
+    """kubectl's words for applying what comes on its stdin."""
     forced = ("--force-conflicts",) if force else ()
     return ("apply", "--server-side", "--validate=strict", f"--field-manager={MANAGER}", *forced, "-f", "-")
 
 
-def _key(entry: Object) -> tuple[str, str]:
-    return entry["kind"], entry["metadata"]["name"]
+_OPERATORS = (KIND, "DynamoComponentDeployment")
 
 
-def _is_platform(entry: Object) -> bool:
-    return entry["kind"] == "Deployment" and (entry["metadata"].get("labels") or {}).get(platform.ROLE) in (
-        platform.ETCD,
-        platform.NATS,
-    )
-
-
-def _replicas(entry: Object) -> Iterator[tuple[str, ...]]:
-    """Where an object says how many pods there are."""
-    spec = entry.get("spec") or {}
-    if entry["kind"] == "Deployment" and "replicas" in spec:
-        yield ("spec", "replicas")
-    for key, service in (spec.get("services") or {}).items() if isinstance(spec.get("services"), dict) else ():
-        if "replicas" in service:
-            yield ("spec", "services", key, "replicas")
-
-
-def _foreign(now: Object, path: tuple[str, ...]) -> bool:
-    """True if a planner or autoscaler has set the field; a person's kubectl is no such owner, that is a conflict to be shown."""
-    for owner in now["metadata"].get("managedFields") or []:
-        name = str(owner.get("manager", ""))
-        node: Any = owner.get("fieldsV1") or {}
-        for key in path:
-            node = node.get(f"f:{key}") if isinstance(node, dict) else None
-        if node is not None and name != MANAGER and not name.startswith("kubectl"):
-            return True
-    return False
-
-
-def _drop(entry: dict[str, Any], path: tuple[str, ...]) -> None:
-    for key in path[:-1]:
-        entry = entry[key]
-    entry.pop(path[-1])
+def _named(entry: Object) -> str:
+    group = entry["apiVersion"].rpartition("/")[0]
+    return f"{entry['kind'].lower()}{f'.{group}' if group else ''}/{entry['metadata']['name']}"
 
 
 def _every_field(cluster: Cluster, objects: Sequence[Object], done: Done) -> Done:
@@ -177,17 +157,14 @@ def _every_field(cluster: Cluster, objects: Sequence[Object], done: Done) -> Don
     return again if "unknown field" in again.err else done
 
 
-def _refusal(cluster: Cluster, done: Done, words: Sequence[str], applied: Sequence[str] = ()) -> Wrong | Failed:
-    """What to raise for a refused apply, with who owns what and how far it came."""
-    so_far = f" ({len(applied)} objects were applied; the same command goes on)" if applied else ""
+def _refusal(
+    cluster: Cluster, done: Done, asked: Sequence[str], objects: Sequence[Object] = (), applied: int = 0
+) -> Wrong | Failed:
+    """What to raise for refused objects, with who owns what and how far it came."""
+    so_far = f" ({applied} objects were applied)" if applied else ""
     if fields := list(dict.fromkeys(re.findall(r'unknown field "([^"]+)"', done.err))):
         return Wrong(f"the cluster knows no field {', '.join(fields)}; take it out, or check the version of its CRDs")
-    owners = re.findall(
-        r'conflicts? with "([^"]+)"(?: with subresource "[^"]+")?(?: using [^:\n]+)?:?((?:\n?\s*-? ?\.[^\s,]+)*)',
-        done.err,
-    )
-    if "conflict" in done.err and owners:
-        said = "; ".join(f"{who} owns {_fields(what)}" for who, what in owners)
+    if said := conflicts.told(cluster, done, objects, words(False)):
         return Failed(f"others have set fields that the config sets: {said}; --force-conflicts takes them over{so_far}")
     if "exceeded quota" in done.err:
         what = re.search(r"exceeded quota: (.+?)(?:\n|$)", done.err)
@@ -196,8 +173,4 @@ def _refusal(cluster: Cluster, done: Done, words: Sequence[str], applied: Sequen
         )
     if invalid := re.findall(r"is invalid: (.+)", done.err):
         return Wrong(f"the cluster refuses it: {' '.join(' '.join(invalid).split())[:400]}")
-    return Failed(kubectl.explain(cluster, done, words) + so_far)
-
-
-def _fields(text: str) -> str:
-    return ", ".join(re.findall(r"\.[^\s,]+", text)) or "fields of it"
+    return Failed(kubectl.explain(cluster, done, asked) + so_far)

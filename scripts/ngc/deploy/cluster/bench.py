@@ -27,11 +27,11 @@ HERE = ("cuda_ipc", "sysv", "posix", "cma", "xpmem", "self")  # transports that 
 
 @dataclass(frozen=True)
 class Row:
-    """Transfers of one size in bytes; the median latency in microseconds."""
+    """Transfers of one size; the latency is the median."""
 
-    size: int
+    size_bytes: int
     gigabytes_per_second: float
-    latency: float
+    latency_us: float
     transport: str
     equal: bool
 
@@ -161,7 +161,7 @@ def page(measured: Measured) -> str:
     lines = [f"bench-nixl of {measured.image}, from {measured.nodes[1]} to {measured.nodes[0]}, reads"]
     for row in measured.rows:
         lines.append(
-            f"  {row.size / 2**10:8.0f} KiB  {row.gigabytes_per_second:9.3f} GB/s  p50 {row.latency:9.1f} us  {row.transport}"
+            f"  {row.size_bytes / 2**10:8.0f} KiB  {row.gigabytes_per_second:9.3f} GB/s  p50 {row.latency_us:9.1f} us  {row.transport}"
         )
     return "\n".join([*lines, measured.verdict])
 

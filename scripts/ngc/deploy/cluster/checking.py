@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Check:
     """One line of a preflight.
 
-    `state`: pass; warn, it may work; fail, it would not; unknown, it cannot be told from here. `fix` is a command.
+    `state`: pass; warn, it may work; fail, it would not; unknown, it cannot be told from here. `fix` is a command, or a change of the config.
     """
 
     name: str

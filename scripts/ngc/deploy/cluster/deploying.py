@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ngc.catalog import Catalog
-from ngc.deploy import lint, names, prepare, render
+from ngc.deploy import edit, lint, names, prepare, render
 from ngc.deploy import promise as promises
-from ngc.deploy.cluster import applying, images, kubectl, marking, modelcache, preflight, revisions, secrets, waiting
+from ngc.deploy.cluster import (
+    adapting,
+    applying,
+    images,
+    installed,
+    kubectl,
+    marking,
+    modelcache,
+    preflight,
+    pullsecrets,
+    revisions,
+    secretchecks,
+    secrets,
+    waiting,
+)
+from ngc.deploy.cluster.adapting import Adapted
+from ngc.deploy.cluster.checking import ask
 from ngc.deploy.cluster.kubectl import Cluster, Unreachable
 from ngc.deploy.cluster.preflight import Check
 from ngc.deploy.cluster.revisions import Part, Revision
+from ngc.deploy.cluster.telling import NOTHING, Told, flags, telling
 from ngc.deploy.graph import Graph
 from ngc.deploy.prepare import Prepared
-from ngc.errors import Failed, Interrupted, Wrong
+from ngc.errors import Failed, Wrong
 
+AFTER = 60.0  # seconds to serve alone
 CLUSTER_TARGETS = (render.DGD, render.KUBERNETES)
 
 
@@ -40,16 +59,23 @@ class Wish:
     allow_stand_in: bool = False
     timeout: float = 1800.0
     fill_cache: str | None = None
+    api: str = render.V1ALPHA1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a deploy will apply, and where."""
+    """What a deploy will apply, and where. `sets`: changes of the config beside the user's own; `secrets`: made from which variable."""
 
     cluster: Cluster
     prepared: Prepared
-    objects: tuple[Mapping[str, Any], ...]
+    sets: tuple[str, ...]
+    secrets: Mapping[str, str]
+    before: tuple[Revision, ...]  # of the graph, oldest first
     revision: Revision  # as it will be kept; its number is given when it is applied
+
+    @property
+    def objects(self) -> tuple[Mapping[str, Any], ...]:
+        return self.revision.objects
 
 
 def plan(catalog: Catalog, wish: Wish) -> Plan:
@@ -65,11 +91,41 @@ def plan(catalog: Catalog, wish: Wish) -> Plan:
         raise Wrong(
             f"{', '.join(exposed)} in {graph.path} would be kept in the cluster as plain text; take it from a Secret by envFromSecret"
         )
+    made = secrets.planned(graph) if wish.create_secrets else {}
     cluster = kubectl.choose(wish.context, wish.namespace)
     print(f"{cluster}", file=sys.stderr)
     stand_in = images.refuse_stand_ins(graph, wish.allow_stand_in)
-    objects = marking.marked(applying.labelled(render.render(prepared, wish.to, None, wish.metrics), graph.name))
-    revision = Revision(
+    before = _known(cluster, graph.name)
+    revisions.refuse_move(cluster, before, wish.to)
+    if wish.to == render.DGD:
+        _refuse_unserved(cluster, wish.api)
+    sets = pullsecrets.settings(cluster, graph, made)
+    graph = edit.apply(graph, sets)
+    prepared = replace(prepared, graph=graph)
+    return Plan(cluster, prepared, tuple(sets), made, tuple(before), _revision(cluster, prepared, wish, stand_in))
+
+
+def _refuse_unserved(cluster: Cluster, api: str) -> None:
+    """Raise Wrong for a version of the API that the cluster certainly does not have; the preflight asks for the usual one."""
+    if api == render.V1ALPHA1:
+        return
+    served = ask(cluster, *installed.resources(api))
+    if served.missing or (served.out is not None and f'"{installed.PLURAL}"' not in served.out):
+        raise Wrong(
+            f"--api is {api}, and the cluster serves no {installed.GROUP}/{api}; leave the flag out, or update its Dynamo platform"
+        )
+
+
+def _revision(cluster: Cluster, prepared: Prepared, wish: Wish, stand_in: bool) -> Revision:
+    graph = prepared.graph
+    assert graph.frontend is not None  # plan() has said so to the user
+    objects = render.render(prepared, wish.to, None, wish.metrics, wish.api)
+    promise = promises.of(prepared, stand_in)
+    if (
+        wish.api == render.V1BETA1
+    ):  # it has no field for the namespace in Dynamo's discovery: operators from 0.7 on compute it
+        promise = replace(promise, namespace=f"{cluster.namespace}-{graph.name}")
+    return Revision(
         graph=graph.name,
         number=0,
         at=revisions.now(),
@@ -80,10 +136,19 @@ def plan(catalog: Catalog, wish: Wish) -> Plan:
         state=revisions.APPLIED,
         parts=parts(graph),
         frontend=names.component(graph, graph.frontend),
-        promise=promises.of(prepared, stand_in),
-        objects=tuple(objects),
+        promise=promise,
+        objects=tuple(marking.marked(applying.labelled(objects, graph.name))),
     )
-    return Plan(cluster, prepared, tuple(objects), revision)
+
+
+def _known(cluster: Cluster, graph: str) -> list[Revision]:
+    """What is known of earlier revisions; where they may not be listed, the preflight says so."""
+    try:
+        return revisions.history(cluster, graph)
+    except Unreachable:
+        raise
+    except Failed:
+        return []
 
 
 def parts(graph: Graph) -> tuple[Part, ...]:
@@ -98,91 +163,120 @@ def parts(graph: Graph) -> tuple[Part, ...]:
 
 def deploy(catalog: Catalog, wish: Wish) -> Revision:
     """Apply a config and wait until it serves. Raises Wrong before anything was changed, Failed with the cause."""
-    with _telling("nothing was changed") as changed:
+    with telling() as told:
         made = plan(catalog, wish)
-        if wish.create_secrets:
-            secrets.create(made.cluster, made.prepared)
-        _report(preflight.checks(made.cluster, made.prepared, wish.to))
+        findings = lint.check(catalog, made.prepared.graph).findings
+        found = preflight.checks(made.cluster, made.prepared, wish.to, findings, bool(made.secrets), wish.fill_cache)
+        # What is said of Secrets that are still to be made is said again once they are.
+        _report([check for check in found if not (made.secrets and check.name in secretchecks.NAMES)])
+        ready = applying.ready(made.cluster, made.objects, wish.force_conflicts)
+        print(f"pass     dry run: the API server takes all {len(ready.objects)} objects", file=sys.stderr)
+        if made.secrets:
+            _make_secrets(made, wish.to, told)
         if wish.fill_cache is not None:
-            changed.append("the claim may be filled in part, nothing else was changed")
+            told.say(
+                "the claim may be filled in part, nothing else was changed", "run the same command again, it goes on"
+            )
             modelcache.fill(made.cluster, made.prepared, wish.fill_cache)
-    return bring(made.cluster, made.revision, wish.force_conflicts, wish.timeout)
+            told.say("the claim is filled, nothing else was changed")
+        return _bring(made.cluster, made.revision, ready, wish.force_conflicts, wish.timeout, told)
 
 
-def bring(cluster: Cluster, revision: Revision, force: bool, timeout: float) -> Revision:
-    """Check, apply, keep and await a revision. Raises Wrong, Failed."""
-    with _telling("nothing was changed") as changed:
-        there = applying.live(cluster, revision.objects)
-        objects = applying.adapted(revision.objects, there)
-        applying.check(cluster, objects, there, force)
-        before = revisions.history(cluster, revision.graph)
-        # The same again, after an interruption for instance, is no new revision.
-        same = bool(before) and list(before[-1].objects) == list(revision.objects)
-        number = before[-1].number if same else (before[-1].number if before else 0) + 1
-        revision = replace(revision, number=number, parts=tuple(_awaited(part, objects) for part in revision.parts))
-        changed.append(f"revision {number} may be applied in part; run the same command again, it goes on")
+def _make_secrets(made: Plan, to: str, told: Told) -> None:
+    """Make the Secrets, say so, and check what there is now."""
+    told.say("the Secrets may be made in part, nothing else was changed", "run the same command again, it goes on")
+    for name in secrets.create(made.cluster, made.prepared):
+        print(f"made     Secret {name}, from the variable {made.secrets[name]}", file=sys.stderr)
+        told.also.append(f"the Secret {name} was made")
+    told.say(NOTHING)
+    _report(secretchecks.again(made.cluster, made.prepared.graph, to))
+
+
+def _bring(
+    cluster: Cluster, revision: Revision, ready: Adapted, force: bool, timeout: float, told: Told
+) -> Revision:  # fmt: skip
+    """Keep, apply and await a revision, and then remove what it no longer has. Raises Wrong, Failed."""
+    before = revisions.history(cluster, revision.graph)
+    revision = _numbered(adapting.awaited(revision, ready), before)
+    name, again, back = f"revision {revision.number}", "run the same command again", _back(cluster, revision, before)
+    told.say(f"{name} may be applied in part", f"{again}, it goes on", back)
+    print(*ready.left, sep="\n", end="\n" if ready.left else "", file=sys.stderr)
+    unchanged = bool(before) and revision == before[-1]
+    if not unchanged:
         # Kept before it is applied: whatever happens then, there is a record of what was meant.
         revisions.write(cluster, revision)
-        applying.apply(cluster, objects, force)
-        applying.prune(cluster, revision.graph, objects)
-        revisions.trim(cluster, revision.graph)
-        changed.append(
-            f"revision {number} is applied and stays; run the same command again to go on waiting, `invoke rollback` takes it back"
-        )
-        print(f"revision {number} of {revision.graph} is applied; waiting until it serves", file=sys.stderr)
-        return _awaited_revision(cluster, revision, timeout)
-
-
-def _awaited_revision(cluster: Cluster, revision: Revision, timeout: float) -> Revision:
-    """Wait, and note how the revision did; a server that does not answer says nothing about it."""
-    try:
-        waiting.wait(cluster, revision, timeout)
-    except Unreachable:
-        raise
-    except Failed:
-        revisions.set_state(cluster, revision, revisions.FAILED)
-        raise
-    revisions.set_state(cluster, revision, revisions.SERVING)
+    applying.apply(cluster, ready.objects, force)
+    told.say(f"{name} is applied and stays", f"{again} to go on waiting, {back}", back)
+    same = before and before[-1].number == revision.number
+    print(
+        f"{name} of {revision.graph} is {'unchanged' if same else 'applied'}; waiting until it serves", file=sys.stderr
+    )
+    deadline = time.monotonic() + timeout
+    _await(cluster, revision, deadline)
+    told.say(f"{name} serves", f"{again}, it removes what the revision no longer has")
+    # Only now: until the new serves the old does, and goes on if the new never comes.
+    if gone := applying.surplus(cluster, revision, before):
+        applying.remove(cluster, gone)
+        print(f"removed  {', '.join(gone)}", file=sys.stderr)
+        told.say(f"{name} is applied and stays", f"{again} to go on waiting, {back}", back)
+        # Without what was counted with it until now; it has served, so it has a minute whatever was left of the time.
+        _await(cluster, revision, max(deadline, time.monotonic() + AFTER))
+    if revision.state != revisions.SERVING:
+        revisions.set_state(cluster, revision, revisions.SERVING)
+    revisions.trim(cluster, revision.graph)
     return replace(revision, state=revisions.SERVING)
 
 
-def _awaited(part: Part, objects: Sequence[Mapping[str, Any]]) -> Part:
-    """The part with the mark that the objects give it, and without a number of replicas where another decides it."""
-    part = replace(part, mark=marking.mark(objects, part.key))
-    for entry in objects:
-        spec = entry.get("spec") or {}
-        if entry["kind"] == "Deployment" and entry["metadata"]["name"] == part.deployment:
-            return part if "replicas" in spec else replace(part, replicas=None)
-        if part.key in (spec.get("services") or {}):
-            return part if "replicas" in spec["services"][part.key] else replace(part, replicas=None)
-    return part
+def _numbered(revision: Revision, before: Sequence[Revision]) -> Revision:
+    """The revision with its number. The same again, after an interruption for instance, is no new one: it keeps when it was made."""
+    if not before or list(before[-1].objects) != list(revision.objects):
+        return replace(revision, number=before[-1].number + 1 if before else 1)
+    last = before[-1]
+    return replace(revision, number=last.number, at=last.at, note=last.note, state=last.state)
 
 
-def rollback(cluster: Cluster, graph: str | None, number: int | None, force: bool, timeout: float) -> Revision:
+def _back(cluster: Cluster, revision: Revision, before: Sequence[Revision]) -> str:
+    """The command that undoes a revision: an earlier one that served and is another, else none at all."""
+    served = [r for r in before if r.state == revisions.SERVING and list(r.objects) != list(revision.objects)]
+    where = flags(cluster, revision.graph)
+    if not served:
+        return f"`invoke undeploy {where}` removes it"
+    return f"`invoke rollback --revision={served[-1].number} {where}` brings revision {served[-1].number} back"
+
+
+def _await(cluster: Cluster, revision: Revision, deadline: float) -> None:
+    """Wait, and note if the revision failed; a server that does not answer says nothing about it."""
+    try:
+        waiting.wait(cluster, revision, max(0.0, deadline - time.monotonic()))
+    except Unreachable:
+        raise
+    except Failed:
+        with suppress(Failed):  # why it failed is what counts
+            revisions.set_state(cluster, revision, revisions.FAILED)
+        raise
+
+
+def rollback(
+    context: str | None, namespace: str | None, graph: str | None, number: int | None, force: bool, timeout: float
+) -> Revision:  # fmt: skip
     """Apply an earlier revision again, as a new one, and wait the same way. Raises Wrong, Failed."""
-    newest = revisions.current(cluster, graph)
-    chosen = revisions.choose(revisions.history(cluster, newest.graph), number)
-    again = replace(chosen, at=revisions.now(), note=f"revision {chosen.number} again", state=revisions.APPLIED)
-    return bring(cluster, again, force, timeout)
+    with telling() as told:
+        cluster = kubectl.choose(context, namespace)
+        print(f"{cluster}", file=sys.stderr)
+        before = revisions.history(cluster, revisions.current(cluster, graph).graph)
+        chosen = revisions.choose(before, number)
+        revisions.refuse_move(cluster, before, chosen.to)
+        again = replace(chosen, at=revisions.now(), note=f"revision {chosen.number} again", state=revisions.APPLIED)
+        return _bring(cluster, again, applying.ready(cluster, again.objects, force), force, timeout, told)
 
 
 def diff(catalog: Catalog, wish: Wish) -> tuple[int, str]:
     """(kubectl's exit code, what would change): 0 nothing, 1 something. Raises Failed for an error of kubectl."""
     made = plan(catalog, wish)
-    there = applying.live(made.cluster, made.objects)
-    done = applying.difference(made.cluster, applying.adapted(made.objects, there), wish.force_conflicts)
-    if done.code > 1:
-        raise Failed(kubectl.explain(made.cluster, done, ("diff", "--server-side")))
+    ready = adapting.adapted(made.objects, applying.live(made.cluster, made.objects), wish.force_conflicts)
+    print(*ready.left, sep="\n", end="\n" if ready.left else "", file=sys.stderr)
+    done = applying.difference(made.cluster, ready.objects, wish.force_conflicts)
     return done.code, done.out
-
-
-def described(made: Plan) -> str:
-    """A plan for people: where, what, and the command that does the same by hand."""
-    lines = [f"{made.cluster}", f"image {made.revision.image}"]
-    lines += [f"apply {entry['kind']} {entry['metadata']['name']}" for entry in made.objects]
-    words = " ".join(made.cluster.words)
-    lines.append(f"by hand: invoke render ... | {words} apply --server-side --field-manager={applying.MANAGER} -f -")
-    return "\n".join(lines)
 
 
 def _report(checks: Sequence[Check]) -> None:
@@ -192,16 +286,4 @@ def _report(checks: Sequence[Check]) -> None:
         print(f"{check.state:7}  {check.name}: {check.detail}{fix}", file=sys.stderr)
     wrong = [check.name for check in checks if check.state == "fail"]
     if wrong:
-        raise Failed(f"not deployed: {', '.join(wrong)} would fail, as said above; nothing was changed")
-
-
-@contextmanager
-def _telling(changed: str) -> Iterator[list[str]]:
-    """Whatever ends the work also says what was changed: the last of a list, to which the work adds as it goes on."""
-    told = [changed]
-    try:
-        yield told
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {told[-1]}") from None
-    except Unreachable as error:
-        raise Failed(f"{error} ({told[-1]})") from None
+        raise Failed(f"not deployed: {', '.join(dict.fromkeys(wrong))} would fail, as said above")

@@ -114,7 +114,7 @@ def operator(cluster: Cluster, prepared: Prepared, answer: Answer, found: Sequen
             "operator", answer, "whether the operator runs is not known; a graph without a status after 30 s says no"
         )
     if not found:
-        return Check("operator", WARN, "no Deployment of the Dynamo operator is seen; without one nothing comes of the graph",
+        return Check("operator", WARN, "no Deployment of the Dynamo operator is seen; without one the graph gets no status, and deploying ends after 30 s",
                      _install(cluster, prepared))  # fmt: skip
     watching = [each for each in found if each.only in ("", cluster.namespace)]
     if not watching:

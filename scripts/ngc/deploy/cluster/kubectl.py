@@ -19,6 +19,7 @@ OLDEST = (1, 25)  # the first whose --validate=strict asks the server
 PROBE = (
     10.0  # seconds for the first question to a server; whether it may be asked does not matter, only that it answers
 )
+_PLATFORM = "install the Dynamo platform, or deploy plain objects with --to=kubernetes"
 CALL = 30.0  # seconds for one call that does not wait
 
 
@@ -189,11 +190,28 @@ def explain(cluster: Cluster, done: Done, words: Sequence[str]) -> str:
     if missing := re.search(r'namespaces "([^"]+)" not found', done.err):
         return f"namespace {missing[1]} is not there; `kubectl --context {cluster.context} create namespace {missing[1]}` makes it"
     if missing := re.search(r'no matches for kind "([^"]+)"(?: in version "([^"]+)")?', done.err):
-        return f"the cluster has no {missing[1]}{f' of {missing[2]}' if missing[2] else ''}: install the Dynamo platform, or deploy plain objects with --to=kubernetes"
+        kind = f"{missing[1]}{f' of {missing[2]}' if missing[2] else ''}"
+        return f"the cluster has no {kind}: {_kind_from(missing[1])}"
+    if failed := re.search(r"conversion webhook for ([^,\s]+), Kind=(\w+) failed: (.+)", done.err):
+        return (
+            f"the cluster keeps {failed[2]} in another version than {failed[1].rpartition('/')[2]}, and what converts it does not answer "
+            f"({failed[3].strip()}): is the operator that brought the kind installed and running? Else {_PLATFORM}"
+        )
+    if failed := re.search(r'failed calling webhook "([^"]+)": (.+)', done.err):
+        return f"the webhook {failed[1]} of the cluster does not answer ({failed[2].strip()}): is what it belongs to running? Ask who runs the cluster"
     return f"`kubectl {shlex.join(words)}` failed: {text}"
 
 
+def _kind_from(kind: str) -> str:
+    """What to do about a kind that a cluster lacks."""
+    if kind == "PodMonitor":
+        return "install the Prometheus operator, or use --metrics=annotations"
+    return _PLATFORM if kind.startswith("Dynamo") else "install what brings it, or take it out of the config"
+
+
 def _unreachable(err: str) -> str | None:
+    # The server answers that a webhook of its does not.
+    err = "\n".join(line for line in err.splitlines() if "webhook" not in line)
     match = re.search(
         r"connection refused|i/o timeout|no such host|connection reset by peer|TLS handshake timeout|network is unreachable|"
         r"no route to host|context deadline exceeded|Client\.Timeout exceeded|http2: client connection lost|EOF$|"

@@ -12,7 +12,7 @@ from typing import Any
 from ngc.deploy import modelling, serving
 from ngc.deploy.cluster import kubectl, pods
 from ngc.deploy.cluster.kubectl import Cluster
-from ngc.deploy.graph import Graph
+from ngc.deploy.graph import Graph, Service
 from ngc.deploy.prepare import Prepared
 from ngc.deploy.watching import watching
 from ngc.errors import Failed, Wrong
@@ -21,6 +21,8 @@ HUB = "hub"  # instead of a folder: Hugging Face
 LABEL = "ngc-dynamo/fill-cache"
 TOKEN_SECRET = "hf-token-secret"  # upstream's convention; the key is HF_TOKEN
 DOWNLOAD_LIMIT = 6 * 3600.0  # seconds: 140 GB at 10 MB/s take four hours
+# Fields of a worker's pod that decide where it may run, what may be pulled, and who may write to the volume.
+LIKE_WORKER = ("imagePullSecrets", "nodeSelector", "tolerations", "serviceAccountName", "securityContext")
 # The marker is written last: a download or copy that was cut off is done again.
 DOWNLOAD = """
 import pathlib, sys
@@ -58,6 +60,10 @@ def with_folder(prepared: Prepared, source: str) -> Prepared:
     """The graph with its workers on the folder's copy in the claim; unchanged for Hugging Face. Raises Wrong."""
     claim = claim_of(prepared.graph)
     if source == HUB:
+        if not _of_the_hub(prepared):
+            raise Wrong(
+                f"{prepared.graph.path}: no worker names a model of Hugging Face, so there is nothing to download; leave out --fill-cache"
+            )
         return prepared
     folder = Path(source)
     if not (folder / "config.json").is_file():
@@ -65,17 +71,23 @@ def with_folder(prepared: Prepared, source: str) -> Prepared:
     return modelling.served_from(prepared, f"{claim.path}/{folder.resolve().name}", folder.resolve().name)
 
 
+def _of_the_hub(prepared: Prepared) -> list[str]:
+    """The models of the workers by the names that Hugging Face has for them, whatever they are served as."""
+    data = prepared.serving
+    named = (serving.flag(s.words, data.get("model"), data.get("aliases", {})) for s in prepared.graph.workers)
+    return list(dict.fromkeys(name for name in named if name and not name.startswith("/")))
+
+
 def fill(cluster: Cluster, prepared: Prepared, source: str) -> None:
-    """Fill the claim, unless that was done; the pod that does it is removed whatever happens. Raises Failed with the cause."""
+    """Fill the claim, unless that was done; what does it is removed whatever happens. Raises Failed with the cause."""
     graph, claim = prepared.graph, claim_of(prepared.graph)
     image = prepared.image or next(service.image for service in graph.services if service.image)
     try:
         with watching() as update:
             if source == HUB:
-                names = [name for name in serving.models(graph, prepared.serving) if not name.startswith("/")]
-                command = ["python3", "-c", DOWNLOAD, claim.path, *names]
-                pod = pods.create(cluster, _pod(graph, claim, image, command))
-                pods.until(cluster, pod, update, lambda: pods.ended(cluster, pod), DOWNLOAD_LIMIT)
+                command = ["python3", "-c", DOWNLOAD, claim.path, *_of_the_hub(prepared)]
+                pod = pods.of_job(cluster, pods.create(cluster, _job(_pod(graph, claim, image, command))))
+                pods.until(cluster, pod, update, lambda: pods.succeeded(cluster, pod), DOWNLOAD_LIMIT)
                 print(pods.log(cluster, pod).strip(), file=sys.stderr)
             else:
                 pod = pods.create(cluster, _pod(graph, claim, image, ["sleep", "infinity"]))
@@ -83,28 +95,43 @@ def fill(cluster: Cluster, prepared: Prepared, source: str) -> None:
                 _copy(cluster, pod, claim, Path(source).resolve())
     finally:
         words = ("--selector", f"{LABEL}={graph.name}", "--grace-period=0", "--force", "--wait=false")
-        kubectl.call(cluster, "delete", "pods", *words)
+        for kind in ("jobs.batch", "pods") if source == HUB else ("pods",):
+            kubectl.call(cluster, "delete", kind, *words)
 
 
 def _pod(graph: Graph, claim: Claim, image: str | None, command: list[str]) -> dict[str, Any]:
-    environment = [
-        {"name": key, **entry} for key, entry in graph.services[0].environment.items() if key != "HF_HUB_OFFLINE"
-    ]
+    """A pod that sees the claim as the workers do, and runs where they may."""
+    worker: Service = next(iter(graph.workers), graph.services[0])
+    extra: Mapping[str, Any] = worker.spec.get("extraPodSpec") or {}
+    environment = [{"name": key, **entry} for key, entry in worker.environment.items() if key != "HF_HUB_OFFLINE"]
     secret = next((service.env_from_secret for service in graph.services if service.env_from_secret), TOKEN_SECRET)
     container: Mapping[str, Any] = {
         "name": "main",
         "image": image,
+        **{key: worker.main[key] for key in ("imagePullPolicy", "securityContext") if key in worker.main},
         "command": command,
         "env": environment,
         "envFrom": [{"secretRef": {"name": secret, "optional": True}}],
         "volumeMounts": [{"name": claim.name, "mountPath": claim.path}],
     }
     volume = {"name": claim.name, "persistentVolumeClaim": {"claimName": claim.name}}
+    like = {key: extra[key] for key in LIKE_WORKER if key in extra}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"generateName": f"{graph.name}-fill-cache-", "labels": {LABEL: graph.name}},
-        "spec": {"restartPolicy": "Never", "containers": [container], "volumes": [volume]},
+        "spec": {**like, "restartPolicy": "Never", "containers": [container], "volumes": [volume]},
+    }
+
+
+def _job(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """A job of one attempt: huggingface_hub itself tries again, and the same command goes on where a download was cut off."""
+    labels = {"labels": pod["metadata"]["labels"]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": pod["metadata"],
+        "spec": {"backoffLimit": 0, "template": {"metadata": labels, "spec": pod["spec"]}},
     }
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ngc.deploy import names
+from ngc.deploy import names, platform
 from ngc.deploy.cluster import kubectl, marking
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.cluster.revisions import Part, Revision
 
 DGD = "dynamographdeployments.nvidia.com"
 DCD = "dynamocomponentdeployments.nvidia.com"
+# What the graph's own status says, beside what its operator says of it.
+SILENT, FAILED = "the operator has not said anything yet; is it watching this namespace?", "failed"
 REVISION, HASH = "deployment.kubernetes.io/revision", "pod-template-hash"
 # A container that waits for one of these does not heal by waiting.
 STUCK = (
@@ -36,6 +39,7 @@ class Pod:
     reason: str
     message: str
     restarts: int
+    ended: str  # when a container of it ended last, as the API server writes times; "" if none did
     unschedulable: str
     age: float
     old: bool
@@ -54,16 +58,23 @@ class State:
 
 @dataclass(frozen=True)
 class Look:
-    """One look. `graph` says what the DynamoGraphDeployment lacks, "" if nothing; `complaints` are of its components, by name."""
+    """One look. `graph` says what the DynamoGraphDeployment lacks, "" if nothing; `complaints` are of its components, by name.
+
+    `refused`: why the API server lets a Deployment have no pods, by the Deployment's name. `platform`: those of the graph's own
+    etcd and NATS that are not ready, `platform_since`: when both last became so, "" without any; before that, processes end.
+    """
 
     graph: str
     states: tuple[State, ...]
     pods: tuple[Pod, ...]
     complaints: Mapping[str, str]
+    refused: Mapping[str, str]
+    platform: tuple[str, ...] = ()
+    platform_since: str = ""
 
     @property
     def settled(self) -> bool:
-        return not self.graph and all(not state.waits for state in self.states)
+        return not self.graph and not self.platform and all(not state.waits for state in self.states)
 
 
 def look(cluster: Cluster, revision: Revision) -> Look:
@@ -71,9 +82,12 @@ def look(cluster: Cluster, revision: Revision) -> Look:
     own = revision.to == "dgd"
     kinds = f"deployments.apps,replicasets.apps,pods{f',{DCD}' if own else ''}"
     every = kubectl.get(cluster, kinds, "--selector", f"{names.GRAPH_LABEL}={revision.graph}")
+    # What another revision has and this one has not serves until this one does, or goes: it is not waited for. etcd and NATS have no key.
+    keys = {None, *(part.key for part in revision.parts)}
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for entry in every:
-        by_kind.setdefault(entry["kind"], []).append(entry)
+        if (entry["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL) in keys:
+            by_kind.setdefault(entry["kind"], []).append(entry)
     deployments = {entry["metadata"]["name"]: entry for entry in by_kind.get("Deployment", [])}
     fresh = _fresh(by_kind.get("Deployment", []), by_kind.get("ReplicaSet", []))
     pods = tuple(_pod(entry, fresh) for entry in by_kind.get("Pod", []))
@@ -84,7 +98,26 @@ def look(cluster: Cluster, revision: Revision) -> Look:
         for entry in by_kind.get("DynamoComponentDeployment", [])
         if (text := _complaint(entry))
     }
-    return Look(graph, states, pods, complaints)
+    refused = {name: text for name, entry in deployments.items() if (text := _refusal(entry))}
+    return Look(graph, states, pods, complaints, refused, *_platform(deployments.values()))
+
+
+def _platform(deployments: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, ...], str]:
+    """(which of the graph's own etcd and NATS are not ready, since when they are). A graph of the operator has none of its own."""
+    here = {
+        (entry["metadata"].get("labels") or {}).get(platform.ROLE): entry.get("status") or {} for entry in deployments
+    }
+    own = {name: here[name] for name in (platform.ETCD, platform.NATS) if name in here}
+    times = [str(condition(status, "Available").get("lastTransitionTime") or "") for status in own.values()]
+    return tuple(name for name, status in own.items() if not status.get("availableReplicas")), max(times, default="")
+
+
+def _refusal(deployment: Mapping[str, Any]) -> str:
+    """Why no pod may be made: a quota, a LimitRange, the namespace's PodSecurity. Only this condition and events tell."""
+    failed = condition(deployment.get("status") or {}, "ReplicaFailure")
+    # Each attempt has another name for the pod.
+    text = re.sub(r'^pods? "[^"]*" is ', "", str(failed.get("message") or failed.get("reason") or ""))
+    return " ".join(text.split()) if failed.get("status") == "True" else ""
 
 
 def _graph(found: Sequence[Mapping[str, Any]]) -> str:
@@ -93,7 +126,7 @@ def _graph(found: Sequence[Mapping[str, Any]]) -> str:
         return "the DynamoGraphDeployment is not there"
     status = found[0].get("status") or {}
     if not status:
-        return "the operator has not said anything yet; is it watching this namespace?"
+        return SILENT
     seen, wanted = status.get("observedGeneration"), found[0]["metadata"].get("generation", 0)
     if seen is not None and seen < wanted:
         return "the operator has not seen the change yet"
@@ -116,10 +149,12 @@ def _state(part: Part, deployment: Mapping[str, Any] | None, pods: Sequence[Pod]
     spec, status = deployment["spec"], deployment.get("status") or {}
     wanted = spec.get("replicas", 1)
     ready = status.get("readyReplicas", 0)
-    return State(part, ready, wanted, _lacks(part, deployment, wanted, status))
+    return State(part, ready, wanted, _lacks(part, deployment, pods, wanted, status))
 
 
-def _lacks(part: Part, deployment: Mapping[str, Any], wanted: int, status: Mapping[str, Any]) -> str:
+def _lacks(
+    part: Part, deployment: Mapping[str, Any], pods: Sequence[Pod], wanted: int, status: Mapping[str, Any]
+) -> str:
     container: Mapping[str, Any] = next(
         (c for c in deployment["spec"]["template"]["spec"]["containers"] if c["name"] == "main"), {}
     )
@@ -137,7 +172,10 @@ def _lacks(part: Part, deployment: Mapping[str, Any], wanted: int, status: Mappi
         return "the change is not seen yet"
     counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
     if counts != [wanted] * 3 or status.get("unavailableReplicas", 0):
-        return f"{status.get('updatedReplicas', 0)} of {wanted} new, {status.get('availableReplicas', 0)} available"
+        mine = [pod for pod in pods if pod.component == part.key and not pod.going]
+        ready, before = sum(pod.ready and not pod.old for pod in mine), sum(pod.old for pod in mine)
+        old = f", {before} of before the change still there" if before else ""
+        return f"{ready} of {wanted}{' new' if old else ''} pods ready{old}"
     return ""
 
 
@@ -170,6 +208,11 @@ def _fresh(deployments: Sequence[Mapping[str, Any]], sets: Sequence[Mapping[str,
     return found
 
 
+def _ended(container: Mapping[str, Any]) -> str:
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    return next((str(one["terminated"].get("finishedAt") or "") for one in states if "terminated" in one), "")
+
+
 def _pod(entry: Mapping[str, Any], fresh: set[str]) -> Pod:
     status, metadata = entry.get("status") or {}, entry["metadata"]
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
@@ -186,6 +229,7 @@ def _pod(entry: Mapping[str, Any], fresh: set[str]) -> Pod:
         reason=waiting.get("reason", ""),
         message=waiting.get("message", ""),
         restarts=max((c.get("restartCount", 0) for c in containers), default=0),
+        ended=max((_ended(c) for c in containers), default=""),
         unschedulable=str(scheduled.get("message", "")) if scheduled.get("reason") == "Unschedulable" else "",
         old=(metadata.get("labels") or {}).get(HASH, "") not in fresh and HASH in (metadata.get("labels") or {}),
         mark=marking.of(metadata),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ngc.deploy.cluster import gpufit, images, installed, nodes, rights, secretchecks, storage
+from ngc.deploy.cluster import gpufit, images, installed, nodes, quotas, rights, secretchecks, storage
 from ngc.deploy.cluster.checking import (
     FAIL,
     PASS,
@@ -22,20 +22,34 @@ from ngc.deploy.cluster.images import Published
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.cluster.nodes import Node, Pod
 from ngc.deploy.graph import Graph, Service
+from ngc.deploy.lint import Finding
 from ngc.deploy.prepare import Prepared
 from ngc.deploy.render import DGD
+from ngc.deploy.rules.rule import WARNING
 
 __all__ = ["Check", "checks"]
+NO_RDMA = "no-rdma"
+SAID_HERE = ("mount-under-root",)  # of lint, which does not know whom the image runs as
 NOT_ASKED = Answer(None, why="it was not asked")
 # Kinds whose presence means that nodes are added for pods that find none.
 GROWING = ("karpenter.sh", "autoscaling.x-k8s.io", "cluster.x-k8s.io")
 
 
-def checks(cluster: Cluster, prepared: Prepared, to: str) -> list[Check]:
-    """Every check of a graph for a target (dgd or kubernetes). Nothing is changed. Raises Unreachable."""
+def checks(
+    cluster: Cluster,
+    prepared: Prepared,
+    to: str,
+    findings: Sequence[Finding] = (),
+    secrets: bool = False,
+    fill: str | None = None,
+) -> list[Check]:
+    """Every check of a graph for a target (dgd or kubernetes). Nothing is changed. Raises Unreachable.
+
+    `findings`: what lint says of the config; `secrets`: they will be made; `fill`: what --fill-cache is.
+    """
     graph, own = prepared.graph, to == DGD
     version = str(graph.data.get("apiVersion", "")).rpartition("/")[2]
-    asked_rights = rights.needed(graph, to)
+    asked_rights = rights.needed(graph, to, secrets, fill)
     tasks: dict[str, Callable[[], Any]] = {
         name: partial(ask, cluster, *words) for name, words in _questions(cluster, graph, own, version).items()
     }
@@ -57,11 +71,21 @@ def checks(cluster: Cluster, prepared: Prepared, to: str) -> list[Check]:
     found += secretchecks.variables(cluster, graph, told["secrets"])
     found += secretchecks.pulling(cluster, graph, to, told["secrets"], told.get("account"), said)
     found += storage.claims(cluster, graph, told.get("claims", NOT_ASKED), told.get("classes", NOT_ASKED))
-    found += gpus(cluster, graph, told, here, pods, any(group in known for group in GROWING))
+    found.append(gpus(cluster, graph, told, here, pods, any(group in known for group in GROWING)))
+    mine = [pod for pod in pods or () if gpufit.is_mine(pod, cluster.namespace, graph.name)]
+    found += quotas.check(cluster, told["quotas"], quotas.wants(prepared, to, told["limits"]), mine)
     found += [images.check(image, said[image], here) for image in images.named(graph)]
     found += mounts(prepared, said)
     found += devices(cluster, graph, here, told["nodes"])
-    return found
+    return [*found, *warnings(findings, here)]
+
+
+def warnings(findings: Sequence[Finding], here: Sequence[Node] | None) -> Iterator[Check]:
+    """What lint warns of, and the way of the KV cache, which matters as soon as there are several nodes."""
+    for finding in findings:
+        between = finding.rule == NO_RDMA and (here is None or len(here) > 1)
+        if (finding.severity == WARNING and finding.rule not in SAID_HERE) or between:
+            yield Check(finding.rule, WARN, f"{finding.file}:{finding.line}: {finding.what}", finding.fix)
 
 
 def _questions(cluster: Cluster, graph: Graph, own: bool, version: str) -> dict[str, tuple[str, ...]]:
@@ -72,7 +96,8 @@ def _questions(cluster: Cluster, graph: Graph, own: bool, version: str) -> dict[
         "pods": nodes.PODS,
         "groups": installed.GROUPS,
         "secrets": secretchecks.SECRETS,
-        "quotas": storage.QUOTAS,
+        "quotas": quotas.QUOTAS,
+        "limits": quotas.LIMITS,
     }
     if own:
         asked |= {"deployments": installed.DEPLOYMENTS, "kinds": installed.resources(version)}
@@ -98,19 +123,14 @@ def namespace(cluster: Cluster, answer: Answer) -> Check:
 
 def gpus(
     cluster: Cluster, graph: Graph, told: Mapping[str, Any], here: Sequence[Node] | None, pods: Sequence[Pod] | None, grows: bool
-) -> list[Check]:  # fmt: skip
-    """Whether GPUs are there and the namespace's quota lets the graph have them."""
+) -> Check:  # fmt: skip
+    """Whether GPUs are there."""
     wanted = gpufit.needs(graph)
-    mine = [pod for pod in pods or () if gpufit.is_mine(pod, cluster.namespace, graph.name)]
-    count = sum(service.replicas * service.nodes for service in graph.services)
     if here is not None:
-        found = gpufit.fit(cluster, graph.name, wanted, here, pods, grows)
-    elif wanted:
-        what = f"needs {' + '.join(map(str, wanted))} GPUs; what is free is not known"
-        found = not_told("gpus", told["nodes"], what)
-    else:
-        found = Check("gpus", PASS, "none asked for")
-    return [found, *storage.quota(cluster, told["quotas"], wanted, count, mine)]
+        return gpufit.fit(cluster, graph.name, wanted, here, pods, grows)
+    if not wanted:
+        return Check("gpus", PASS, "none asked for")
+    return not_told("gpus", told["nodes"], f"needs {' + '.join(map(str, wanted))} GPUs; what is free is not known")
 
 
 def mounts(prepared: Prepared, said: Mapping[str, Any]) -> Iterator[Check]:

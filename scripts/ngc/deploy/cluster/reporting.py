@@ -8,7 +8,7 @@ from typing import Any
 
 from ngc.deploy import names
 from ngc.deploy import promise as promises
-from ngc.deploy.cluster import counting, observing, revisions, waiting
+from ngc.deploy.cluster import counting, kubectl, observing, revisions, waiting
 from ngc.deploy.cluster.forwarding import forwarded
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.cluster.observing import Look
@@ -108,7 +108,7 @@ def asked(view: View) -> str:
 def logs(
     cluster: Cluster, graph: str | None, component: str | None, follow: bool, previous: bool, tail: int | None
 ) -> int:
-    """Print what the pods print; ends with kubectl's exit code. Raises Wrong for an unknown component."""
+    """Print what the pods print; ends with kubectl's exit code. Raises Wrong for an unknown component, Failed for nothing to show."""
     revision = revisions.current(cluster, graph)
     keys = [part.key for part in revision.parts]
     selector = f"{names.GRAPH_LABEL}={revision.graph}"
@@ -117,13 +117,25 @@ def logs(
         if key is None:
             raise Wrong(f"unknown component '{component}'; choose from: {', '.join(keys)}")
         selector += f",{names.COMPONENT_LABEL}={key}"
-    words = [
-        *cluster.words,
-        "logs",
-        "--selector",
-        selector,
-        "--prefix",
-        f"--tail={tail or -1}",
-        "--max-log-requests=50",
+    tailed = f"--tail={tail or -1}"
+    if previous:
+        return _previous(cluster, revision, selector, component, tailed)
+    words = [*cluster.words, "logs", "--selector", selector, "--prefix", tailed, "--max-log-requests=50"]
+    return subprocess.call([*words, *(["--follow"] if follow else [])])
+
+
+def _previous(cluster: Cluster, revision: Revision, selector: str, component: str | None, tailed: str) -> int:
+    """Print what containers printed before their last restart: kubectl ends at the first pod that has had none, so only others are asked."""
+    pods = kubectl.get(cluster, "pods", "--selector", selector)
+    again = [
+        (pod["metadata"]["name"], container["name"])
+        for pod in pods
+        for container in pod["status"].get("containerStatuses") or []
+        if container.get("restartCount", 0)
     ]
-    return subprocess.call([*words, *(["--follow"] if follow else []), *(["--previous"] if previous else [])])
+    if not again:
+        raise Failed(
+            f"no container of {component or revision.graph} has been restarted, so there is none before; leave out --previous"
+        )
+    words = [*cluster.words, "logs", "--prefix", "--previous", tailed]
+    return max(subprocess.call([*words, pod, f"--container={container}"]) for pod, container in again)

@@ -15,7 +15,10 @@ from ngc.deploy.promise import Promise
 from ngc.errors import Wrong
 
 OWN_LABEL, NUMBER_LABEL = "ngc-dynamo/graph", "ngc-dynamo/revision"
+MANAGER, MANAGED_LABEL = "ngc-dynamo", "app.kubernetes.io/managed-by"
+MANAGED = {MANAGED_LABEL: MANAGER}
 STATE = "ngc-dynamo/state"
+FORMS = {"dgd": "a DynamoGraphDeployment", "kubernetes": "plain objects"}
 APPLIED, SERVING, FAILED = "applied", "serving", "failed"
 KEPT = 10  # revisions; older ones are removed
 
@@ -88,7 +91,7 @@ def write(cluster: Cluster, revision: Revision) -> Revision:
         cluster,
         "apply",
         "--server-side",
-        "--field-manager=ngc-dynamo",
+        f"--field-manager={MANAGER}",
         "--force-conflicts",
         "-f",
         "-",
@@ -130,6 +133,18 @@ def choose(every: Sequence[Revision], number: int | None) -> Revision:
     if not served:
         raise Wrong(f"no earlier revision is known to have served; name one with --revision, of: {numbers}")
     return served[-1]
+
+
+def refuse_move(cluster: Cluster, every: Sequence[Revision], to: str) -> None:
+    """Raise Wrong where a graph is there in the other form: both use the same names, so one would go while it serves."""
+    if not every or every[-1].to == to:
+        return
+    newest = every[-1]
+    where = f"--config={newest.graph} --context={cluster.context} --namespace={cluster.namespace}"
+    raise Wrong(
+        f"{newest.graph} is there as {FORMS[newest.to]} (revision {newest.number}, {newest.state}), and {FORMS[to]} would take its place "
+        f"while it serves; --to={newest.to} keeps it so, `invoke undeploy {where}` removes it first, or another --namespace takes the new one beside it"
+    )
 
 
 def _entry(revision: Revision) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ngc.deploy.cluster.checking import FAIL, PASS, UNKNOWN, WARN, Answer, Check, ask, grant
 from ngc.deploy.cluster.kubectl import Cluster
+from ngc.deploy.cluster.modelcache import HUB
 from ngc.deploy.graph import Graph
 from ngc.deploy.render import DGD
 
@@ -24,8 +25,8 @@ class Right:
     needed: bool = True
 
 
-def needed(graph: Graph, to: str) -> list[Right]:
-    """What deploying, waiting and asking the result takes."""
+def needed(graph: Graph, to: str, secrets: bool = False, fill: str | None = None) -> list[Right]:
+    """What deploying, waiting and asking the result takes; `secrets`: and making Secrets, `fill`: and what --fill-cache is."""
     applied = ["configmaps"]  # the revisions, and those of the config
     applied += ["dynamographdeployments.nvidia.com"] if to == DGD else ["deployments.apps", "services"]
     if to != DGD and any(claim.get("create") for claim in graph.claims.values()):
@@ -43,9 +44,20 @@ def needed(graph: Graph, to: str) -> list[Right]:
         Right("pods/portforward", ("create",)),
         Right("configmaps", ("delete",)),
         *(Right(resource, ("delete",), needed=False) for resource in applied[1:]),
+        # The component of a service that the config no longer has.
+        *([Right("dynamocomponentdeployments.nvidia.com", ("delete",), needed=False)] if to == DGD else []),
         Right("pods/log", ("get",), needed=False),
         Right("events", ("list",), needed=False),
+        *([Right("secrets", APPLY)] if secrets else []),
+        *(_filling(fill) if fill is not None else []),
     ]
+
+
+def _filling(source: str) -> list[Right]:
+    """What a download or a copy into a claim takes: a job that is read, or a pod that is written to."""
+    if source == HUB:
+        return [Right("jobs.batch", ("create", "delete")), Right("pods", ("get",)), Right("pods/log", ("get",))]
+    return [Right("pods", ("get", "create", "delete")), Right("pods/exec", ("create",))]
 
 
 def question(cluster: Cluster, rights: Sequence[Right]) -> str:

@@ -23,6 +23,7 @@ _ONE = (
     f'{{{{if eq .type "{secrets.PULL}"}}}}{{{{index .data ".dockerconfigjson"}}}}{{{{end}}}}{{{{"\\n"}}}}'
 )
 SECRETS = ("get", "secrets", f"--output=go-template={{{{range .items}}}}{_ONE}{{{{end}}}}")
+NAMES = ("secret", "pull secret")  # of the checks
 ACCOUNT = ("get", "serviceaccount/default", "--output=jsonpath={.imagePullSecrets[*].name}")
 
 
@@ -51,6 +52,13 @@ def _hosts(config: str) -> frozenset[str]:
         return frozenset()
     hosts = {str(server).partition("://")[2] or str(server) for server in auths}
     return frozenset(HUB if host.startswith("index.docker.io") else host.partition("/")[0] for host in hosts)
+
+
+def again(cluster: Cluster, graph: Graph, to: str) -> list[Check]:
+    """The checks of Secrets once more, after some were made. Raises Unreachable."""
+    answer, account = ask(cluster, *SECRETS), ask(cluster, *ACCOUNT)
+    said = {image: images.published(image) for image in images.named(graph)}
+    return [*variables(cluster, graph, answer), *pulling(cluster, graph, to, answer, account, said)]
 
 
 def wanted(graph: Graph) -> dict[str, set[str]]:
@@ -125,16 +133,20 @@ def pulling(
 
 
 def _used(cluster: Cluster, graph: Graph, to: str, host: str, named: Sequence[str], account: Answer | None) -> Check:
-    """The operator gives pods every pull secret of their image's registry; in plain objects pods or their account name one."""
+    """`deploy` gives pods a pull secret of their image's registry, and so does the operator; not where the config has its own way."""
     listed = set((account.out or "").split()) if account else set()
-    if to != DGD and not listed & {*named}:
-        for service in graph.services:
-            pod: Mapping[str, Any] = service.spec.get("extraPodSpec") or {}
-            own = {str(entry.get("name")) for entry in pod.get("imagePullSecrets") or ()}
-            if not own & {*named}:
-                patch = json.dumps({"imagePullSecrets": [{"name": name} for name in sorted({*listed, named[0]})]})
-                return Check("pull secret", WARN, f"{named[0]} is for {host}, and neither {service.key} nor the service account uses it",
-                             command(cluster, "patch", "serviceaccount/default", "--patch", patch))  # fmt: skip
+    for service in graph.services if to != DGD and not listed & {*named} else ():
+        pod: Mapping[str, Any] = service.spec.get("extraPodSpec") or {}
+        own, whose = (
+            {str(entry.get("name")) for entry in pod.get("imagePullSecrets") or ()},
+            pod.get("serviceAccountName"),
+        )
+        if own & {*named} or not (own or whose):
+            continue
+        text = f"{named[0]} is for {host}, and {service.key} names {', '.join(sorted(own)) or f'the service account {whose}'}"
+        patch = json.dumps({"imagePullSecrets": [{"name": named[0]}]})
+        fix = command(cluster, "patch", f"serviceaccount/{whose}", "--patch", patch) if whose and not own else ""
+        return Check("pull secret", WARN, text, fix)
     return Check("pull secret", PASS, f"{named[0]} is for {host}")
 
 

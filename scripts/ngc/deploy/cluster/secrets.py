@@ -11,8 +11,9 @@ from typing import Any
 
 from ngc.deploy.cluster import images, kubectl
 from ngc.deploy.cluster.kubectl import Cluster
+from ngc.deploy.cluster.revisions import MANAGED, MANAGED_LABEL, MANAGER
 from ngc.deploy.graph import Graph, plain
-from ngc.deploy.paths import Keys
+from ngc.deploy.paths import Keys, text
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Failed, Wrong
 
@@ -24,6 +25,12 @@ _HF_LIKE = re.compile(r"hf|hugging", re.IGNORECASE)
 _SECRET_LIKE = re.compile(
     r"(TOKEN|KEY|PASSWORD|PASSWD|SECRET|CREDENTIALS?)(_\d+)?$|(^|_)(SECRET|PASSWORD)(_|$)", re.IGNORECASE
 )
+# What issuers put before their tokens: Hugging Face, NGC, OpenAI and those like it, a JWT, AWS, GitHub, GitLab, Slack.
+# Not in the middle of a word or a path: /models/hf_quantized is none.
+_TOKEN = re.compile(
+    r"(?<![\w./-])(hf_[A-Za-z0-9]{10,}|nvapi-[\w-]{10,}|sk-[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]{8,}|(AKIA|ASIA)[A-Z0-9]{16}(?!\w)|"
+    r"gh[opsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abp]-[\w-]{10,})"
+)
 
 
 def create(
@@ -33,7 +40,20 @@ def create(
 
     Raises Wrong for a variable that is not set, before anything is changed; Failed when the cluster refuses.
     """
-    asked = wanted(prepared.graph) if names is None else list(names)
+    objects = []
+    for name, variable in planned(prepared.graph, names, environment).items():
+        value = environment[variable].strip()
+        objects.append(_pull(name, NGC_HOST, NGC_USER, value) if variable == NGC else _opaque(name, {HF: value}))
+    if objects:
+        _apply(cluster, objects)
+    return [entry["metadata"]["name"] for entry in objects]
+
+
+def planned(
+    graph: Graph, names: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """The Secrets that `create` would make, each with the variable that it is made from. Raises Wrong for one that is not set."""
+    asked = wanted(graph) if names is None else list(names)
     if unknown := [name for name in asked if name not in (HF, NGC)]:
         raise Wrong(f"no Secret is made from {unknown[0]}; choose from: {HF}, {NGC}")
     missing = [name for name in asked if not environment.get(name, "").strip()]
@@ -41,16 +61,17 @@ def create(
         raise Wrong(
             f"--create-secrets makes a Secret from {' and '.join(missing)}, not set here; export it, or leave the flag out"
         )
-    objects = []
-    if HF in asked:
-        objects += [
-            _opaque(name, {HF: environment[HF].strip()}) for name in token_secrets(prepared.graph) or [HF_SECRET]
-        ]
-    if NGC in asked:
-        objects.append(_pull(NGC_SECRET, NGC_HOST, NGC_USER, environment[NGC].strip()))
-    if objects:
-        _apply(cluster, objects)
-    return [entry["metadata"]["name"] for entry in objects]
+    made = dict.fromkeys(token_secrets(graph) or [HF_SECRET], HF) if HF in asked else {}
+    return {**made, **({NGC_SECRET: NGC} if NGC in asked else {})}
+
+
+def left(cluster: Cluster) -> list[str]:
+    """The Secrets in the namespace that were made by `create`, by name; none where they may not be listed."""
+    selector = f"{MANAGED_LABEL}={MANAGER}"
+    done = kubectl.call(
+        cluster, "get", "secrets", "--selector", selector, "--output=jsonpath={.items[*].metadata.name}"
+    )
+    return [] if done.code else done.out.split()
 
 
 def wanted(graph: Graph) -> list[str]:
@@ -71,18 +92,29 @@ def token_secrets(graph: Graph) -> list[str]:
 
 
 def literal_secrets(graph: Graph) -> list[str]:
-    """Variables that look like secrets and have their value in the config, and Secrets in its file: each with its line, no value."""
+    """Variables that look like secrets by their name or value, any other text that holds a token, and Secrets in the config's file.
+
+    Each is named with its line, without its value.
+    """
     found = [f"{name} (line {graph.line(*keys)})" for keys, name in _literals((), plain(graph.data))]
     for entry in graph.beside:
         name = (entry.get("metadata") or {}).get("name")
-        if entry.get("kind") == "Secret" and (entry.get("data") or entry.get("stringData")):
-            found.append(f"Secret {name}")
+        if entry.get("kind") == "Secret":
+            found += [f"Secret {name}"] if entry.get("data") or entry.get("stringData") else []
+            continue
         found += [f"{variable} of {entry.get('kind')} {name}" for _, variable in _literals((), entry)]
     return list(dict.fromkeys(found))
 
 
 def _literals(keys: Keys, node: Any) -> Iterator[tuple[Keys, str]]:
-    """(place, name) of every variable, also of sidecars: whatever list of names and values an object has under env or envs."""
+    """(place, name) of every variable, also of sidecars: whatever list of names and values an object has under env or envs.
+
+    What is no variable is named by its place.
+    """
+    if isinstance(node, str):
+        if _TOKEN.search(node):
+            yield keys, text(keys)
+        return
     for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
         if key in ("env", "envs") and isinstance(value, list):
             for number, entry in enumerate(value):
@@ -94,13 +126,16 @@ def _literals(keys: Keys, node: Any) -> Iterator[tuple[Keys, str]]:
 
 def _literal(name: str, value: Any) -> bool:
     # $(NAME) is filled in by the kubelet; a path says where a secret is.
-    text = "" if value is None else str(value)
-    return bool(text) and not text.startswith(("$(", "/")) and _SECRET_LIKE.search(name) is not None
+    said = "" if value is None else str(value)
+    if _TOKEN.search(said):
+        return True
+    return bool(said) and not said.startswith(("$(", "/")) and _SECRET_LIKE.search(name) is not None
 
 
 def _opaque(name: str, values: Mapping[str, str]) -> dict[str, Any]:
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "data": data}
+    metadata = {"name": name, "labels": MANAGED}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
 
 
 def _pull(name: str, host: str, user: str, password: str) -> dict[str, Any]:
@@ -111,8 +146,8 @@ def _pull(name: str, host: str, user: str, password: str) -> dict[str, Any]:
 
 def _apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]]) -> None:
     # A List is applied entry by entry: each can fail alone. Never forced: another's token is not overwritten by ours.
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    done = kubectl.call(cluster, "apply", "--server-side", "--field-manager=ngc-dynamo-secrets", "-f", "-", text=text)
+    sent = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    done = kubectl.call(cluster, "apply", "--server-side", "--field-manager=ngc-dynamo-secrets", "-f", "-", text=sent)
     if done.code == 0:
         return
     names = ", ".join(str(entry["metadata"]["name"]) for entry in objects)

@@ -1,21 +1,18 @@
-"""Checks of what a namespace gives: claims that exist and can be bound, a storage class for new ones, and quota."""
+"""Checks of what a namespace gives: claims that exist and can be bound, and a storage class for new ones."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ngc.deploy.cluster.checking import FAIL, PASS, WARN, Answer, Check, columns, command, mapping, not_told
-from ngc.deploy.cluster.gpufit import Need
 from ngc.deploy.cluster.kubectl import Cluster
-from ngc.deploy.cluster.nodes import GPU, Pod
 from ngc.deploy.graph import Graph
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 CLAIMS = ("get", "persistentvolumeclaims", columns(".metadata.name", ".status.phase", ".spec.storageClassName"))
 CLASSES = ("get", "storageclasses", columns(".metadata.name", ".volumeBindingMode", ".metadata.annotations"))
-QUOTAS = ("get", "resourcequotas", columns(".metadata.name", ".status.hard", ".status.used"))
 
 
 def existing(graph: Graph) -> list[str]:
@@ -85,18 +82,3 @@ def _created(name: str, kind: str, classes: Answer) -> Check:
 
 def _default(name: str) -> str:
     return f"kubectl annotate storageclass {name} {_DEFAULT}=true"
-
-
-def quota(cluster: Cluster, answer: Answer, needs: Sequence[Need], pods: int, mine: Sequence[Pod]) -> list[Check]:
-    """A line for each quota without room for the graph's pods or GPUs. `mine`: pods of an earlier deployment of it, which it replaces."""
-    wanted = {f"requests.{GPU}": sum(need.pods * need.gpus for need in needs), "pods": pods}
-    back = {f"requests.{GPU}": sum(pod.gpus for pod in mine), "pods": len(mine)}
-    checks = []
-    for name, hard_text, used_text in answer.rows:
-        hard, used = mapping(hard_text), mapping(used_text)
-        for resource, count in wanted.items():
-            limit, now = str(hard.get(resource, "")), str(used.get(resource, "0"))
-            if limit.isdecimal() and now.isdecimal() and int(now) - back[resource] + count > int(limit):
-                text = f"the quota {name} allows {limit} {resource}, of which {now} are used; this needs {count}"
-                checks.append(Check("quota", FAIL, text, command(cluster, "describe", f"resourcequota/{name}")))
-    return checks
