@@ -186,7 +186,7 @@ def test_a_worker_that_goes_on_ending_with_a_ready_etcd_is_a_failure(world):
 
     world.looks = looks
     assert "its container ended" in ended(world)
-    assert 40 <= world.now <= 60
+    assert 30 <= world.now <= 60
 
 
 def test_an_etcd_that_ends_itself_is_no_late_one(world):

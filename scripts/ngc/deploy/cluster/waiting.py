@@ -21,6 +21,7 @@ from ngc.errors import Failed
 POLL = 1.0  # seconds between two looks
 STUCK_FOR = 20.0  # seconds that a pod may be stuck before that is final: a registry or a ConfigMap may be late
 RESTARTS = 3  # a container that has ended this often will go on so
+BY_ITSELF = 2  # ends of those with etcd and NATS ready: one may be for the way to them, which comes some seconds later
 COMPLAINT_FOR = 60.0  # seconds that an error of the operator may stand: it has been seen to heal
 REFUSED_FOR = 60.0  # seconds that pods may be refused: a quota is free again when the pods of before are gone
 SILENT_FOR = 30.0  # seconds until an operator that watches the namespace has said something
@@ -99,8 +100,8 @@ class Watch:
         for pod in look.pods:
             if pod.component and (look.platform or "" < pod.ended <= look.platform_since):
                 self.forgiven[pod.name] = pod.restarts
-        found = (pod for pod in look.pods if not (pod.ready or pod.going or pod.old))
-        return next((pod for pod in found if pod.restarts - self.forgiven.get(pod.name, 0) >= RESTARTS), None)
+        found = (pod for pod in look.pods if not (pod.ready or pod.going or pod.old) and pod.restarts >= RESTARTS)
+        return next((pod for pod in found if pod.restarts - self.forgiven.get(pod.name, 0) >= BY_ITSELF), None)
 
 
 def wait(cluster: Cluster, revision: Revision, timeout: float) -> None:
