@@ -18,6 +18,8 @@ import sh
 from ngc import catalog, imageyaml, planning, runner
 from ngc import engine as engines
 from ngc.catalog import Catalog
+from ngc.deploy import graph, lint
+from ngc.deploy.lint import Report
 from ngc.engine import Engine
 from ngc.plan import Plan, Request
 from ngc.runner import Result
@@ -147,3 +149,22 @@ def builder(tree: Tree, engine: Engine, layer_of_one_file: bytes, tmp_path: Path
     listed = engines.ask(engine, "image", "ls", "--quiet", "--no-trunc", "--filter", f"label={MADE_BY}={unique}")
     ids = list(dict.fromkeys(listed.split()))  # children before parents, as they come; an image is listed for each name
     engines.ask(engine, "image", "rm", "--force", *ids, fails=False)
+
+
+@pytest.fixture(scope="module")
+def table() -> Catalog:
+    """The repository's own table."""
+    return catalog.read()
+
+
+@pytest.fixture
+def report(table: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Report]:
+    """Lint a text."""
+    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
+
+    def check(text: str) -> Report:
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return lint.check(table, graph.load(path))
+
+    return check

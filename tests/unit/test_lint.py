@@ -12,24 +12,6 @@ from ngc.errors import Failed, Wrong
 from .linting import CASES, GOOD
 
 
-@pytest.fixture(scope="module")
-def table():
-    return catalog.read()
-
-
-@pytest.fixture
-def report(table, tmp_path, monkeypatch):
-    """Lint a text."""
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
-
-    def check(text):
-        path = tmp_path / "config.yaml"
-        path.write_text(text)
-        return lint.check(table, graph.load(path))
-
-    return check
-
-
 @pytest.mark.parametrize("framework", GOOD)
 def test_a_good_config_has_no_finding(report, framework):
     assert report(GOOD[framework]) == lint.Report((), ())

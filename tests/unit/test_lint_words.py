@@ -7,28 +7,9 @@ import shlex
 import pytest
 from ruamel.yaml import YAML
 
-from ngc import catalog
-from ngc.deploy import graph, lint
+from ngc.deploy import lint
 
 from .linting import GOOD
-
-
-@pytest.fixture(scope="module")
-def table():
-    return catalog.read()
-
-
-@pytest.fixture
-def report(table, tmp_path, monkeypatch):
-    """Lint a text."""
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
-
-    def check(text):
-        path = tmp_path / "config.yaml"
-        path.write_text(text)
-        return lint.check(table, graph.load(path))
-
-    return check
 
 
 def test_a_comment_silences_a_rule_and_is_counted(report):

@@ -17,7 +17,7 @@ _PORTS = {FRONTEND: ("http", names.HTTP_PORT), WORKER: ("system", names.SYSTEM_P
 
 def of(service: Service) -> dict[str, Any] | None:
     """The health check of a service for which `not_compose` has nothing; None where neither config nor operator gives a probe."""
-    probe: Mapping[str, Any] = service.spec.get("readinessProbe") or service.main.get("readinessProbe") or {}
+    probe = _probe(service)
     if not probe:
         if service.type not in _PORTS:
             return None
@@ -51,7 +51,7 @@ def _shell(text: str) -> list[str]:
 
 def not_compose(service: Service) -> str | None:
     """What is asked by the probe that no program in the container can ask; None if all can."""
-    probe: Mapping[str, Any] = service.spec.get("readinessProbe") or service.main.get("readinessProbe") or {}
+    probe = _probe(service)
     if probe and not {"exec", "tcpSocket", "httpGet"} & set(probe):
         return "has a readinessProbe that is no exec, httpGet or tcpSocket"
     asked = probe.get("tcpSocket") or probe.get("httpGet")
@@ -63,6 +63,11 @@ def not_compose(service: Service) -> str | None:
 def literal(text: str) -> str:
     """Text that Compose must not look for variables in."""
     return text.replace("$", "$$")
+
+
+def _probe(service: Service) -> Mapping[str, Any]:
+    """The config's own readiness probe, {} without one; one beside mainContainer wins."""
+    return service.spec.get("readinessProbe") or service.main.get("readinessProbe") or {}
 
 
 def _port(service: Service, port: Any) -> int | None:

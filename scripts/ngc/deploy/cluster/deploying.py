@@ -64,10 +64,14 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a deploy will apply, and where. `sets`: changes of the config beside the user's own; `secrets`: made from which variable."""
+    """What a deploy will apply, and where.
+
+    `findings`: what lint says of the config; `sets`: changes of it beside the user's own; `secrets`: made from which variable.
+    """
 
     cluster: Cluster
     prepared: Prepared
+    findings: tuple[lint.Finding, ...]
     sets: tuple[str, ...]
     secrets: Mapping[str, str]
     before: tuple[Revision, ...]  # of the graph, oldest first
@@ -83,7 +87,7 @@ def plan(catalog: Catalog, wish: Wish) -> Plan:
     prepared = prepare.prepare(catalog, wish.config, wish.sets, wish.base, wish.image, wish.registry)
     if wish.fill_cache is not None:
         prepared = modelcache.with_folder(prepared, wish.fill_cache)
-    lint.refuse(catalog, prepared.graph)
+    findings = lint.refuse(catalog, prepared.graph).findings
     graph = prepared.graph
     if graph.frontend is None:
         raise Wrong(f"{graph.path} has no service with componentType frontend; nothing would answer")
@@ -102,7 +106,8 @@ def plan(catalog: Catalog, wish: Wish) -> Plan:
     sets = pullsecrets.settings(cluster, graph, made)
     graph = edit.apply(graph, sets)
     prepared = replace(prepared, graph=graph)
-    return Plan(cluster, prepared, tuple(sets), made, tuple(before), _revision(cluster, prepared, wish, stand_in))
+    revision = _revision(cluster, prepared, wish, stand_in)
+    return Plan(cluster, prepared, findings, tuple(sets), made, tuple(before), revision)
 
 
 def _refuse_unserved(cluster: Cluster, api: str) -> None:
@@ -165,8 +170,9 @@ def deploy(catalog: Catalog, wish: Wish) -> Revision:
     """Apply a config and wait until it serves. Raises Wrong before anything was changed, Failed with the cause."""
     with telling() as told:
         made = plan(catalog, wish)
-        findings = lint.check(catalog, made.prepared.graph).findings
-        found = preflight.checks(made.cluster, made.prepared, wish.to, findings, bool(made.secrets), wish.fill_cache)
+        found = preflight.checks(
+            made.cluster, made.prepared, wish.to, made.findings, bool(made.secrets), wish.fill_cache
+        )
         # What is said of Secrets that are still to be made is said again once they are.
         _report([check for check in found if not (made.secrets and check.name in secretchecks.NAMES)])
         ready = applying.ready(made.cluster, made.objects, wish.force_conflicts)

@@ -11,6 +11,7 @@ from typing import Any
 from ngc.deploy import promise as promises
 from ngc.deploy.cluster import kubectl
 from ngc.deploy.cluster.kubectl import Cluster
+from ngc.deploy.cluster.telling import flags
 from ngc.deploy.promise import Promise
 from ngc.errors import Wrong
 
@@ -140,7 +141,7 @@ def refuse_move(cluster: Cluster, every: Sequence[Revision], to: str) -> None:
     if not every or every[-1].to == to:
         return
     newest = every[-1]
-    where = f"--config={newest.graph} --context={cluster.context} --namespace={cluster.namespace}"
+    where = flags(cluster, newest.graph)
     raise Wrong(
         f"{newest.graph} is there as {FORMS[newest.to]} (revision {newest.number}, {newest.state}), and {FORMS[to]} would take its place "
         f"while it serves; --to={newest.to} keeps it so, `invoke undeploy {where}` removes it first, or another --namespace takes the new one beside it"
