@@ -21,13 +21,16 @@ WORKER = "spec.services.VllmDecodeWorker"
 MAIN = f"{WORKER}.extraPodSpec.mainContainer"
 # Answers whatever it is asked, as the probes of a worker want it, and registers nothing.
 HOLLOW = "import http.server as h; h.HTTPServer(('', 9090), type('A', (h.BaseHTTPRequestHandler,), {'do_GET': lambda s: (s.send_response(200), s.end_headers())})).serve_forever()"
-ALWAYS_READY = "--set=spec.services.Frontend.readinessProbe={httpGet: {path: /health, port: 8000}, periodSeconds: 2}"
+ALWAYS_READY = (
+    "--set=spec.services.Frontend.readinessProbe={httpGet: {path: /health, port: 8000}, periodSeconds: 2}",
+    "--set=spec.services.Frontend.extraPodSpec.mainContainer.startupProbe=null",
+)
 
 
 def test_a_worker_that_is_not_recognised_and_serves_nothing_does_not_serve(verbs, at, namespace, images):
     """Its frontend says healthy without any worker; only asking for a model tells."""
     said = verbs(
-        *DEPLOY[:-1], "--timeout=40", ALWAYS_READY,
+        *DEPLOY[:-1], "--timeout=40", *ALWAYS_READY,
         f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([HOLLOW])}", *at(namespace),
     )  # fmt: skip
     assert said.code == 1, said.err
@@ -43,7 +46,7 @@ def test_a_worker_that_is_not_recognised_is_asked_for_what_it_registers(verbs, a
     """A program of the user's own, which starts the engine."""
     own = "import os; os.execvp('python3', ['python3', '-m', 'dynamo.vllm', '--model', 'Qwen/Qwen3-0.6B'])"
     said = verbs(
-        *DEPLOY, ALWAYS_READY, f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([own])}", *at(namespace)
+        *DEPLOY, *ALWAYS_READY, f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([own])}", *at(namespace)
     )  # fmt: skip
     assert said.code == 0, said.err
     assert "models: Qwen/Qwen3-0.6B" in said.err
@@ -55,7 +58,7 @@ def test_an_api_server_that_goes_away_while_the_frontend_is_asked_is_said_and_no
     verbs, at, line, namespace, images  # noqa: F811
 ):  # fmt: skip
     cable, config = line
-    words = (ALWAYS_READY, f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([HOLLOW])}")
+    words = (*ALWAYS_READY, f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([HOLLOW])}")
     with running(verbs, *DEPLOY[:-1], *words, *at(namespace), KUBECONFIG=config) as child:
         until(child, "requests: no worker is registered")
         cable.away()

@@ -22,6 +22,7 @@ spec:
           image: registry.example.com/dynamo-FRAMEWORK-runtime:0.6.1-post1
           command: [python3, -m, dynamo.frontend]
           args: [--router-mode, kv]
+          startupProbe: {exec: {command: [ask-for-a-token]}}
           lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}
 """
 WORKER = """\
@@ -123,6 +124,7 @@ _TP = '- --tensor-parallel-size\n            - "2"'
 _EVENTS = "- --publish-events-and-metrics"
 
 _ELSEWHERE = "envs: [{name: DYN_NAMESPACE, value: elsewhere}]"
+_PROBE = "          startupProbe: {exec: {command: [ask-for-a-token]}}\n"
 _LIFE = '          lifecycle: {preStop: {exec: {command: [sleep, "5"]}}}\n'
 _IMAGE = "registry.example.com/dynamo-vllm-runtime:0.6.1-post1"
 _RUN = f"          command: [python3, -m, dynamo.vllm]\n          args:\n            {_MODEL}\n            {_TP}\n"
@@ -284,6 +286,7 @@ KUBERNETES = [
     case("model-not-at-frontend", _FRONT, "Frontend", "Qwen/Qwen3-0.6B", "/models/x", every=True, then=("mountPoint: /models", "mountPoint: /elsewhere")),
     case("no-rdma", f"{_DECODE}.resources", "resources", ', custom: {rdma/ib: "1"}', "", every=True),
     case("rdma-without-ipc-lock", f"{_DECODE}.{_MAIN}", "mainContainer", "add: [IPC_LOCK]", "add: []"),
+    case("ready-early", f"{_FRONT}.{_MAIN}", "mainContainer", _PROBE, ""),
     case("no-pre-stop", f"{_FRONT}.{_MAIN}", "mainContainer", _LIFE, ""),
     case("frontend-port", _FRONT, "Frontend", "[--router-mode, kv]", '[--http-port, "9000"]'),
     case("system-port", f"{_DECODE}.envs", "DYN_SYSTEM", "subComponentType: decode", 'subComponentType: decode\n      envs: [{name: DYN_SYSTEM_PORT, value: "8081"}]'),

@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -31,7 +32,12 @@ class World(BaseHTTPRequestHandler):
         world = self.server
         if self.path == "/metrics":
             value = world.inflight.pop(0) if world.inflight else 0
-            return self.say(f'dynamo_component_inflight_requests{{dynamo_component="x"}} {value}\n')
+            world.total += world.rate
+            return self.say(
+                f'dynamo_component_inflight_requests{{dynamo_component="x"}} {value}\n'
+                f'dynamo_frontend_inflight_requests{{model="x"}} {value}\n'
+                f'dynamo_frontend_requests_total{{model="x",status="success"}} {world.total}\n'
+            )
         return self.say(json.dumps({"connections": world.connections}))
 
     def do_POST(self):
@@ -75,11 +81,13 @@ def world(program, monkeypatch):
         {"ip": "10.0.0.2", "subscriptions_list": [f"{NAMESPACE}_prefill.generate-{THEIRS}"]},
     ]
     server.inflight = []
+    server.total, server.rate = 7, 0
     here = f"127.0.0.1:{server.server_port}"
     monkeypatch.setenv("ETCD_ENDPOINTS", here)
     monkeypatch.setenv("NATS_SERVER", f"nats://{here}")
     monkeypatch.setenv("DYN_NAMESPACE", NAMESPACE)
     monkeypatch.setenv("DYN_SYSTEM_PORT", str(server.server_port))
+    monkeypatch.setenv("DYN_HTTP_PORT", str(server.server_port))
     monkeypatch.setattr(program, "own_addresses", lambda: {"10.0.0.1"})
     ask = program.ask
     # NATS's monitor is on port 8222 of its host; here it is the same server.
@@ -144,3 +152,31 @@ def test_a_worker_that_is_not_found_is_left_alone(program, world, monkeypatch):
 )
 def test_endpoints_are_read_with_and_without_a_scheme(program, given, url):
     assert program.address(given, "http")[0] == url
+
+
+def test_a_frontend_that_nobody_asks_waits_its_least(program, world):
+    begun = time.monotonic()
+    said = program.drain_frontend(least=0.5, settle=0.1, limit=9)
+    assert 0.5 <= time.monotonic() - begun < 5
+    assert said.startswith("0 requests came")
+
+
+def test_a_frontend_goes_when_no_request_has_come_for_a_while(program, world):
+    """One that came while it waited was still counted as in it, then as done: once only."""
+    world.inflight = [0, 0, 0, 1, 1, 1, 1]
+    begun = time.monotonic()
+    program.drain_frontend(least=0.1, settle=0.6, limit=9)
+    assert 1.0 <= time.monotonic() - begun < 6
+    assert world.inflight == []
+
+
+def test_a_frontend_that_is_asked_all_the_time_ends_at_its_limit(program, world):
+    world.rate = 1
+    begun = time.monotonic()
+    program.drain_frontend(least=0.1, settle=0.5, limit=1)
+    assert 1 <= time.monotonic() - begun < 6
+
+
+def test_a_frontend_that_says_nothing_waits_its_least(program, world, monkeypatch):
+    monkeypatch.setenv("DYN_HTTP_PORT", "9")
+    assert program.drain_frontend(least=0.2, settle=0.1, limit=5).startswith("unknown requests came")

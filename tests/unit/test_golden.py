@@ -36,7 +36,7 @@ def test_a_target_that_cannot_express_a_config_has_the_reason_with_its_place():
     refused = {name: text for name in make.names() if (text := make.path_of(*name).read_text()).startswith("#")}
     assert set(refused) == {("vllm-multinode", "kubernetes"), ("vllm-multinode", "compose")}
     for text in refused.values():
-        assert text.startswith("# refused: configs/vllm-multinode.yaml:33: VllmDecodeWorker ")
+        assert text.startswith("# refused: configs/vllm-multinode.yaml:46: VllmDecodeWorker ")
         assert text.count("\n") == 1
 
 

@@ -85,7 +85,7 @@ def test_the_graph_itself_is_rendered_and_nothing_is_hidden(verb, root):
         (["--metrics=podmonitor"], "--metrics is for --to=kubernetes"),
         (["--to=compose", "--namespace=x"], "--namespace is for a cluster"),
         (["--to=compose", "--metrics=podmonitor"], "--metrics is for a cluster"),
-        (["--config=vllm-multinode", "--to=kubernetes"], "configs/vllm-multinode.yaml:33: VllmDecodeWorker spans 2 nodes"),
+        (["--config=vllm-multinode", "--to=kubernetes"], "configs/vllm-multinode.yaml:46: VllmDecodeWorker spans 2 nodes"),
         (["--config=none-such"], "unknown config 'none-such'; choose from: "),
         (["--set=spec.services.Frontend.replicaz=2"], "write replicas"),
     ],

@@ -171,6 +171,15 @@ def no_pre_stop(subject: Subject) -> Iterator[Found]:
                         "add lifecycle.preStop with a sleep of 15 seconds")  # fmt: skip
 
 
+@rule("ready-early", INFO)
+def ready_early(subject: Subject) -> Iterator[Found]:
+    """A frontend without a start-up probe: ready before it answers for a model, so clients of an update get 503 and 404."""
+    front = subject.graph.frontend
+    if front is not None and not get(front.main, "startupProbe"):
+        yield Found(in_main(front), "it has no startupProbe: it is ready before it answers, and an update gives clients 503 and 404",
+                    "add the startupProbe that frontends in configs/ have; it asks for one token")  # fmt: skip
+
+
 def _variable(subject: Subject, service: Service, name: str) -> str | None:
     said = variable(subject.graph, service, name)
     return said[0] if said else None
