@@ -56,7 +56,7 @@ def test_a_typo_names_every_field_and_changes_nothing(verbs, at, namespace, oper
     text = (catalog.ROOT / "configs" / "vllm-agg.yaml").read_text()
     # Our own lint knows these too; here the server is asked.
     text = "# allow unknown-field: the server is to say it\n" + text
-    text = text.replace("periodSeconds: 2", "periodSeconds: 2\n        periodSecond: 2")
+    text = text.replace("periodSeconds: 5", "periodSeconds: 5\n        periodSecond: 2")
     text = text.replace("lifecycle: &drain", "lifecylce: &drain")
     file = tmp_path / "typo.yaml"
     file.write_text(text)

@@ -15,6 +15,7 @@ from . import client
 from .configs import changed, renamed
 from .conftest import PREFIX, made
 
+pytestmark = pytest.mark.long
 MODEL = "Qwen/Qwen3-0.6B"
 GRAPH, SERVICE = "vllm-disagg", "vllm-disagg-frontend"
 TWO_EACH = [f"--set=spec.services.{key}.replicas=2" for key in ("Frontend", "VllmDecodeWorker", "VllmPrefillWorker")]

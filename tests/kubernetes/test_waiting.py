@@ -16,6 +16,7 @@ from ngc.deploy.names import HTTP_PORT
 from .meeting import one_sentence, running, until
 from .test_hostile import line  # noqa: F401  # a fixture
 
+pytestmark = pytest.mark.long
 DEPLOY = ("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes", "--timeout=3m")
 WORKER = "spec.services.VllmDecodeWorker"
 MAIN = f"{WORKER}.extraPodSpec.mainContainer"

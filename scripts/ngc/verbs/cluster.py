@@ -14,6 +14,7 @@ from ngc.verbs.render import API, METRICS, REGISTRY, TO
 from ngc.verbs.serve import CONFIG, CONTEXT, IMAGE, NAMESPACE, SET, TIMEOUT
 
 if TYPE_CHECKING:
+    from ngc.deploy.cluster.kubectl import Cluster
     from ngc.deploy.cluster.revisions import Revision
 
 NAME = CONFIG + ", or the name of a deployment (default: the one that is there)"
@@ -60,8 +61,7 @@ def deploy(  # type: ignore[no-untyped-def]
     if plan:
         print(describing.described(deploying.plan(catalog.read(), wish), wish))
         return
-    done = deploying.deploy(catalog.read(), wish)
-    _served(done, context, namespace)
+    _served(*deploying.deploy(catalog.read(), wish))
 
 
 @verb(help=_WISH, iterable=["set"])
@@ -102,8 +102,8 @@ def rollback(c, config=None, revision=None, context=None, namespace=None, force_
     from ngc.deploy.cluster import deploying
 
     number = None if revision is None else _number(revision)
-    done = deploying.rollback(context, namespace, config, number, force_conflicts, duration("--timeout", timeout))
-    _served(done, context, namespace)
+    limit = duration("--timeout", timeout)
+    _served(*deploying.rollback(context, namespace, config, number, force_conflicts, limit))
 
 
 @verb(
@@ -128,10 +128,10 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _served(revision: Revision, context: str | None, namespace: str | None) -> None:
-    where = "".join(f" --{flag}={value}" for flag, value in (("context", context), ("namespace", namespace)) if value)
+def _served(cluster: Cluster, revision: Revision) -> None:
     models = ", ".join(revision.promise.models) or "what its workers registered"
     print(
         f"{revision.graph} serves {models} as service/{revision.frontend}, revision {revision.number}", file=sys.stderr
     )
-    print(f"kubectl port-forward{where} service/{revision.frontend} 8000:8000")
+    where = f"--context={cluster.context} --namespace={cluster.namespace}"
+    print(f"kubectl port-forward {where} service/{revision.frontend} 8000:8000")

@@ -22,5 +22,5 @@ def test_nothing_narrows_the_transports(image, name):
 
 
 def test_a_worker_can_be_drained(container):
-    """configs/ stop a worker by it: without it an update gave requests to workers that were going."""
-    assert "before it is stopped" in container.output("dynamo-drain", "--help")
+    """configs/ stop workers and frontends by it: without it an update gave requests to some that were going."""
+    assert "--frontend" in container.output("dynamo-drain", "--help")

@@ -166,8 +166,8 @@ def parts(graph: Graph) -> tuple[Part, ...]:
     )
 
 
-def deploy(catalog: Catalog, wish: Wish) -> Revision:
-    """Apply a config and wait until it serves. Raises Wrong before anything was changed, Failed with the cause."""
+def deploy(catalog: Catalog, wish: Wish) -> tuple[Cluster, Revision]:
+    """Apply a config and wait until it serves; where it does, and what. Raises Wrong before anything was changed, Failed with the cause."""
     with telling() as told:
         made = plan(catalog, wish)
         found = preflight.checks(
@@ -185,7 +185,7 @@ def deploy(catalog: Catalog, wish: Wish) -> Revision:
             )
             modelcache.fill(made.cluster, made.prepared, wish.fill_cache)
             told.say("the claim is filled, nothing else was changed")
-        return _bring(made.cluster, made.revision, ready, wish.force_conflicts, wish.timeout, told)
+        return made.cluster, _bring(made.cluster, made.revision, ready, wish.force_conflicts, wish.timeout, told)
 
 
 def _make_secrets(made: Plan, to: str, told: Told) -> None:
@@ -264,8 +264,8 @@ def _await(cluster: Cluster, revision: Revision, deadline: float) -> None:
 
 def rollback(
     context: str | None, namespace: str | None, graph: str | None, number: int | None, force: bool, timeout: float
-) -> Revision:  # fmt: skip
-    """Apply an earlier revision again, as a new one, and wait the same way. Raises Wrong, Failed."""
+) -> tuple[Cluster, Revision]:  # fmt: skip
+    """Apply an earlier revision again, as a new one, and wait the same way; as `deploy`. Raises Wrong, Failed."""
     with telling() as told:
         cluster = kubectl.choose(context, namespace)
         print(f"{cluster}", file=sys.stderr)
@@ -273,7 +273,7 @@ def rollback(
         chosen = revisions.choose(before, number)
         revisions.refuse_move(cluster, before, chosen.to)
         again = replace(chosen, at=revisions.now(), note=f"revision {chosen.number} again", state=revisions.APPLIED)
-        return _bring(cluster, again, applying.ready(cluster, again.objects, force), force, timeout, told)
+        return cluster, _bring(cluster, again, applying.ready(cluster, again.objects, force), force, timeout, told)
 
 
 def diff(catalog: Catalog, wish: Wish) -> tuple[int, str]:
