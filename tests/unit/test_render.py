@@ -170,6 +170,7 @@ def test_metrics_are_found_by_annotations_or_by_a_podmonitor(objects):
     ("old", "new", "said"),
     [
         ("replicas: 2", "replicas: two", "spec.services.VllmDecode.replicas: 'two' is refused"),
+        ("replicas: 2", "replicas: -1", "VllmDecode has -1 replicas; write 0 or more"),
         ('{gpu: "1"}', "{gpu: 1}", "spec.services.VllmPrefill.resources.requests.gpu: "),
         ("args: [--model, Qwen/Qwen3-0.6B]", "args: --model", "args: "),
         ("volumeMounts:\n        - {name: cache", "volumeMounts: x\n      ignored:\n        - {name: cache", "volumeMounts: 'x'"),

@@ -40,6 +40,7 @@ def render(
         raise Wrong(f"{flag} is for a cluster, and a Compose file is for one machine; leave it out")
     if to != DGD:
         _of_their_kinds(prepared.graph)
+        _countable(prepared.graph)
         _with_images(prepared.graph)
     if to == COMPOSE:
         return [compose.document(prepared)]
@@ -62,6 +63,15 @@ def _of_their_kinds(graph: Graph) -> None:
             raise Wrong(
                 f"{kubernetes.place(graph, *problem.keys)}: {text(problem.keys)}: {problem.what}; {problem.fix}"
             )
+
+
+def _countable(graph: Graph) -> None:
+    """Raise Wrong for a negative number of replicas, which the DynamoGraphDeployment's schema takes."""
+    for service in graph.services:
+        said = service.spec.get("replicas")
+        if isinstance(said, int) and said < 0:
+            where = kubernetes.place(graph, "spec", "services", service.key, "replicas")
+            raise Wrong(f"{where}: {service.key} has {said} replicas; write 0 or more")
 
 
 def _with_images(graph: Graph) -> None:
