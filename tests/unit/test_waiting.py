@@ -125,6 +125,23 @@ def test_a_frontend_that_never_answers_names_the_command_that_shows_why(world):
     assert "`invoke logs --config=g --context=here --namespace=mine`" in said
 
 
+def test_a_pod_that_is_not_ready_in_time_shows_what_its_probe_says(world, monkeypatch, capsys):
+    pods = (replace(POD, reason=""), replace(POD, name="g-worker-old", reason="", old=True))
+    world.looks = lambda _: replace(NOT_READY, pods=pods)
+    said_of = {
+        "g-worker-1": [
+            "g-worker-1 | Started: Container started",
+            "g-worker-1 | Unhealthy: Startup probe failed: curl: (22) The requested URL returned error: 503",
+        ]
+    }
+    monkeypatch.setattr(explaining, "events", lambda _, name: said_of[name])
+    monkeypatch.setattr(explaining, "last_log", lambda *_: ["no model yet"])
+    said = ended(world, 30)
+    probe = "Startup probe failed: curl: (22) The requested URL returned error: 503"
+    assert said == f"g is not ready in time: Worker: 0 of 1 pods ready - {probe}; --timeout waits longer"
+    assert capsys.readouterr().err.splitlines() == [*said_of["g-worker-1"], "g-worker-1 | no model yet"]
+
+
 def test_pods_that_are_refused_end_it_with_the_cause_after_a_minute(world):
     world.looks = lambda _: replace(
         NOT_READY, refused={"g-worker": "forbidden: failed quota: q: must specify limits.cpu"}

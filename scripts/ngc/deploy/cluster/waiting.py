@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ngc.deploy import promise as promises
 from ngc.deploy.cluster import counting, observing
-from ngc.deploy.cluster.explaining import cause
+from ngc.deploy.cluster.explaining import cause, late
 from ngc.deploy.cluster.forwarding import forwarded
 from ngc.deploy.cluster.kubectl import Cluster, Unreachable
 from ngc.deploy.cluster.observing import FAILED, SILENT, STUCK, Look, Pod
@@ -121,7 +121,11 @@ def _settle(watch: Watch) -> None:
         if look and look.settled:
             return
         if look and time.monotonic() > watch.deadline:
-            missing = "; ".join(f"{name}: {text}" for name, text in states(look).items() if text != "ready")
+            probes = late(watch.cluster, look.pods)
+            lacking = {name: text for name, text in states(look).items() if text != "ready"}
+            missing = "; ".join(
+                f"{name}: {' - '.join(filter(None, (text, probes.get(name))))}" for name, text in lacking.items()
+            )
             raise Failed(f"{watch.revision.graph} is not ready in time: {missing}; --timeout waits longer")
         time.sleep(POLL)
 
