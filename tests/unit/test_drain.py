@@ -7,7 +7,7 @@ import importlib.machinery
 import importlib.util
 import json
 import threading
-import time
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -154,29 +154,45 @@ def test_endpoints_are_read_with_and_without_a_scheme(program, given, url):
     assert program.address(given, "http")[0] == url
 
 
-def test_a_frontend_that_nobody_asks_waits_its_least(program, world):
-    begun = time.monotonic()
-    said = program.drain_frontend(least=0.5, settle=0.1, limit=9)
-    assert 0.5 <= time.monotonic() - begun < 5
-    assert said.startswith("0 requests came")
+@dataclass
+class Clock:
+    """Stands still but for who sleeps."""
+
+    now: float = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
 
 
-def test_a_frontend_goes_when_no_request_has_come_for_a_while(program, world):
-    """One that came while it waited was still counted as in it, then as done: once only."""
-    world.inflight = [0, 0, 0, 1, 1, 1, 1]
-    begun = time.monotonic()
-    program.drain_frontend(least=0.1, settle=0.6, limit=9)
-    assert 1.0 <= time.monotonic() - begun < 6
-    assert world.inflight == []
+@pytest.fixture
+def clock(program, monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(program, "time", made)
+    return made
 
 
-def test_a_frontend_that_is_asked_all_the_time_ends_at_its_limit(program, world):
+def test_a_frontend_that_nobody_asks_waits_its_least(program, world, clock):
+    assert program.drain_frontend(least=15, settle=5, limit=30).startswith("0 requests came")
+    assert clock.now == pytest.approx(15, abs=0.2)
+
+
+def test_a_frontend_goes_when_no_request_has_come_for_a_while(program, world, clock):
+    """The one of 12 s is in it all the while: its answer has the time that the pod may take to end."""
+    world.inflight = [0] * 120 + [1] * 1000
+    assert program.drain_frontend(least=15, settle=5, limit=30).startswith("1 requests came")
+    assert clock.now == pytest.approx(17, abs=0.3)
+
+
+def test_a_frontend_that_is_asked_all_the_time_ends_at_its_limit(program, world, clock):
     world.rate = 1
-    begun = time.monotonic()
-    program.drain_frontend(least=0.1, settle=0.5, limit=1)
-    assert 1 <= time.monotonic() - begun < 6
+    program.drain_frontend(least=15, settle=5, limit=30)
+    assert clock.now == pytest.approx(30, abs=0.2)
 
 
-def test_a_frontend_that_says_nothing_waits_its_least(program, world, monkeypatch):
+def test_a_frontend_that_says_nothing_waits_its_least(program, world, clock, monkeypatch):
     monkeypatch.setenv("DYN_HTTP_PORT", "9")
-    assert program.drain_frontend(least=0.2, settle=0.1, limit=5).startswith("unknown requests came")
+    assert program.drain_frontend(least=15, settle=5, limit=30).startswith("unknown requests came")
+    assert clock.now == pytest.approx(15, abs=0.2)
