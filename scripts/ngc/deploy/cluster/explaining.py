@@ -33,7 +33,10 @@ def cause(cluster: Cluster, pod: Pod, sentence: str) -> str:
 
 def late(cluster: Cluster, pods: Iterable[Pod]) -> dict[str, str]:
     """What the probe of a pod that is not ready says, by its component; on stderr its last events and log, one pod of each."""
-    first = {pod.component or pod.name: pod for pod in reversed(list(pods)) if not (pod.ready or pod.going or pod.old)}
+    first: dict[str, Pod] = {}
+    for pod in pods:
+        if pod.awaited:
+            first.setdefault(pod.component or pod.name, pod)
     found = {}
     for name, pod in first.items():
         # One that runs now says itself what it lacks.

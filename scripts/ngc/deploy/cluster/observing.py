@@ -45,6 +45,11 @@ class Pod:
     old: bool
     mark: str | None
 
+    @property
+    def awaited(self) -> bool:
+        """True if it is still to become ready, and not on its way out."""
+        return not (self.ready or self.going or self.old)
+
 
 @dataclass(frozen=True)
 class State:

@@ -100,7 +100,7 @@ class Watch:
         for pod in look.pods:
             if pod.component and (look.platform or "" < pod.ended <= look.platform_since):
                 self.forgiven[pod.name] = pod.restarts
-        found = (pod for pod in look.pods if not (pod.ready or pod.going or pod.old) and pod.restarts >= RESTARTS)
+        found = (pod for pod in look.pods if pod.awaited and pod.restarts >= RESTARTS)
         return next((pod for pod in found if pod.restarts - self.forgiven.get(pod.name, 0) >= BY_ITSELF), None)
 
 
@@ -159,7 +159,7 @@ def states(look: Look) -> dict[str, str]:
     made = {"DynamoGraphDeployment": look.graph} if look.graph else {}
     made |= dict.fromkeys(look.platform, "not ready")
     for state in look.states:
-        pods = [pod for pod in look.pods if pod.component == state.part.key and not (pod.ready or pod.going or pod.old)]
+        pods = [pod for pod in look.pods if pod.component == state.part.key and pod.awaited]
         reason = next(
             (pod.reason for pod in pods if pod.reason not in ("", "ContainerCreating", "PodInitializing")), ""
         )
