@@ -42,12 +42,17 @@ def wait_for_fixture() -> Callable[..., None]:
     return wait_for
 
 
-def wait_for(condition: Callable[[], object], what: str, limit: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, limit: float = 120.0) -> None:
     """Wait until the condition is true; fail with `what` after `limit` seconds."""
     deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"after {limit:.0f} s: not {what}"
-        time.sleep(0.05)
+    while True:
+        begun = time.monotonic()
+        if condition():
+            return
+        looked = time.monotonic()
+        assert looked < deadline, f"after {limit:.0f} s: not {what}"
+        # A look that starts a program takes a tenth of a second of a core, which what is waited for needs too.
+        time.sleep(max(0.05, 2 * (looked - begun)))
 
 
 @pytest.fixture(scope="session")

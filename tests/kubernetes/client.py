@@ -30,7 +30,7 @@ def start(cluster: Cluster, image: str) -> None:
         },
     }
     kubectl.ask(cluster, "create", "-f", "-", text=json.dumps(pod))
-    kubectl.ask(cluster, "wait", "--for=condition=Ready", f"pod/{POD}", "--timeout=60s", timeout=70)
+    kubectl.ask(cluster, "wait", "--for=condition=Ready", f"pod/{POD}", "--timeout=120s", timeout=130)
 
 
 @contextmanager
@@ -57,4 +57,4 @@ def settled(cluster: Cluster, graph: str) -> None:
         pods = kubectl.get(cluster, "pods", "--selector", f"nvidia.com/dynamo-graph-deployment-name={graph}")
         return any("deletionTimestamp" in pod["metadata"] for pod in pods)
 
-    wait_for(lambda: not going(), f"no pod of {graph} ends any more", 120)
+    wait_for(lambda: not going(), f"no pod of {graph} ends any more", 180)

@@ -164,7 +164,7 @@ def crds(cluster: Cluster) -> Iterator[None]:
     try:
         # `kubectl wait` on a fresh one can fail once on a condition that is not there yet.
         words = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{DGD}", f"crd/{DCD}")
-        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "kinds of Dynamo established", 30)
+        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "kinds of Dynamo established")
         yield
     finally:
         kubectl.ask(cluster, "delete", "--ignore-not-found", "-f", folder)
@@ -199,7 +199,7 @@ def operator(
             [sys.executable, "-m", "tests.kubernetes.operator_double", *words], cwd=ROOT, env=environment, stdout=out, stderr=out
         )  # fmt: skip
         try:
-            wait_for(lambda: _available(platform, child, log), "etcd and NATS of the operator's double available", 60)
+            wait_for(lambda: _available(platform, child, log), "etcd and NATS of the operator's double available")
             yield Operator(cluster, False, platform.namespace)
             assert child.poll() is None, f"the operator's double ended: {log.read_text()[-2000:]}"
             sweep(cluster)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tests.conftest import ROOT
+
+PATIENT = "--timeout=5m"  # many times what a deploy takes: where nothing is wrong a busy node is only slow
 
 
 def one_sentence(said) -> str:
@@ -29,7 +33,8 @@ def running(verbs, *words: str, **environment: str) -> Iterator[subprocess.Popen
     try:
         yield child
     finally:
-        child.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # with the kubectl it may have started
         child.wait(30)
         for pipe in (child.stdout, child.stderr):
             pipe.close()

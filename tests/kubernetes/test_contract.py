@@ -21,7 +21,7 @@ def test_a_pod_of_the_image_passes_the_contract(verbs, namespace, images, framew
         },
     }
     kubectl.ask(namespace, "create", "-f", "-", text=json.dumps(pod))
-    kubectl.ask(namespace, "wait", "--for=condition=Ready", "pod/contract", "--timeout=60s", timeout=70)
+    kubectl.ask(namespace, "wait", "--for=condition=Ready", "pod/contract", "--timeout=120s", timeout=130)
     host = f"kubectl:{namespace.namespace}/contract"
     said = verbs("test", f"--framework={framework}", "--target=runtime", f"--host={host}")
     assert said.code == 0, said.out[-3000:] + said.err[-3000:]

@@ -8,11 +8,13 @@ import pytest
 
 from ngc.deploy.cluster import kubectl
 
+from .meeting import PATIENT
+
 DISAGGREGATED = ("vllm-disagg", "trtllm-disagg")
 
 
 def deploy(verbs, *words: str):
-    return verbs("deploy", "--base=stand-in", "--allow-stand-in", "--timeout=3m", *words)
+    return verbs("deploy", "--base=stand-in", "--allow-stand-in", PATIENT, *words)
 
 
 @pytest.mark.parametrize("config", ["vllm-disagg", "trtllm-disagg", "vllm-router"])
@@ -73,6 +75,6 @@ def test_undeploy_says_what_holds_a_graph_and_finishes_later(verbs, at, namespac
         held = verbs("undeploy", *at(namespace), "--timeout=15")
         assert held.code == 1
         assert "waits for nvidia.com/finalizer; can the operator reach its etcd?" in held.err
-    gone = verbs("undeploy", *at(namespace), "--timeout=3m")
+    gone = verbs("undeploy", *at(namespace), PATIENT)
     assert gone.code == 0, gone.err
     assert kubectl.get(namespace, "deployments,pods,dynamocomponentdeployments.nvidia.com") == []

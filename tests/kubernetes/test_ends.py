@@ -8,9 +8,9 @@ import signal
 
 import pytest
 
-from .meeting import one_sentence, running, until
+from .meeting import PATIENT, one_sentence, running, until
 
-DEPLOY = ("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes", "--timeout=3m")
+DEPLOY = ("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes", PATIENT)
 
 
 def test_an_api_server_that_goes_away_while_removing(verbs, at, namespace, images, tmp_path):

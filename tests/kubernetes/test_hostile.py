@@ -19,7 +19,7 @@ import pytest
 
 from ngc.deploy.cluster import kubectl
 
-from .meeting import one_sentence, running, until
+from .meeting import PATIENT, one_sentence, running, until
 
 DEPLOY = ("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes")
 
@@ -121,7 +121,7 @@ def test_pods_that_no_node_has_room_for(verbs, at, namespace, images):
 def test_a_crash_loop_is_told_with_its_cause(verbs, at, namespace, images):
     """By a value that only the pod could know: one that the lint can read is refused before."""
     said = verbs(
-        *DEPLOY, *at(namespace), "--timeout=3m",
+        *DEPLOY, *at(namespace), PATIENT,
         "--set=spec.services.VllmDecodeWorker.extraPodSpec.mainContainer.args[+]=--max-model-len",
         "--set=spec.services.VllmDecodeWorker.extraPodSpec.mainContainer.args[+]=$(NOT_SET)",
     )  # fmt: skip

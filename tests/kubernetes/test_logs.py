@@ -6,7 +6,9 @@ from tests.conftest import wait_for
 
 from ngc.deploy.cluster import kubectl
 
-DEPLOY = ("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes", "--timeout=3m")
+from .meeting import PATIENT
+
+DEPLOY = ("deploy", "--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes", PATIENT)
 IMAGE = "spec.services.VllmDecodeWorker.extraPodSpec.mainContainer.image"
 WORKER = "nvidia.com/dynamo-component=VllmDecodeWorker"
 
@@ -27,7 +29,7 @@ def test_previous_logs_are_of_what_was_restarted_and_none_are_said_to_be_none(ve
     before = restarts(namespace)
     (pod,) = (p["metadata"]["name"] for p in kubectl.get(namespace, "pods", "--selector", WORKER))
     kubectl.call(namespace, "exec", pod, "--", "sh", "-c", "kill -TERM 1")
-    wait_for(lambda: restarts(namespace) > before, "the worker restarted", 60)
+    wait_for(lambda: restarts(namespace) > before, "the worker restarted")
     said = verbs("logs", "--previous", *at(namespace))
     assert said.code == 0, said.err
     assert f"[pod/{pod}/main]" in said.out

@@ -46,7 +46,7 @@ def test_the_new_graph_comes_beside_the_old_one_and_goes_without_a_trace(old, ve
             seen.append(words[1])
             if words[1] == "rollback":
                 assert replicas(old, "vllm-disagg-vllmdecodeworker") == 1
-        wait_for(lambda: set(generations(old)) == set(before), "only the old deployment is there", 90)
+        wait_for(lambda: set(generations(old)) == set(before), "only the old deployment is there", 180)
     assert seen == ["deploy", "smoke", "status", "diff", "deploy", "rollback", "undeploy"]
     assert generations(old) == before
     assert [outcome for outcome in outcomes if outcome.wrong] == [], said(outcomes)

@@ -84,7 +84,7 @@ def served(place: Cluster, verbs: Verbs) -> tuple[Cluster, Sequence[str]]:
         seen.append(state(place, "vllm-disagg"))
         return seen[-1] == "successful"
 
-    wait_for(successful, "vllm-disagg successful", 120)
+    wait_for(successful, "vllm-disagg successful")
     return place, seen
 
 
@@ -129,10 +129,8 @@ def test_pods_are_told_where_the_platforms_etcd_and_nats_are(
 def test_a_successful_graph_answers_over_both_its_workers(served: tuple[Cluster, Sequence[str]]) -> None:
     cluster, _ = served
     with forwarded(cluster, "vllm-disagg-frontend", names.HTTP_PORT) as url:
-        wait_for(lambda: asking.models(url()), "the model listed", 30)
-        wait_for(
-            lambda: asking.chat(url(), "Qwen/Qwen3-0.6B").first_word == "transferred", "a KV cache handed over", 30
-        )
+        wait_for(lambda: asking.models(url()), "the model listed")
+        wait_for(lambda: asking.chat(url(), "Qwen/Qwen3-0.6B").first_word == "transferred", "a KV cache handed over")
 
 
 def test_the_status_does_not_say_which_generation_it_is_about(served: tuple[Cluster, Sequence[str]]) -> None:
@@ -163,12 +161,12 @@ def test_a_graph_stays_successful_while_an_update_cannot_start(served: tuple[Clu
 
     patch(MISSING_IMAGE)
     try:
-        wait_for(lambda: {"ErrImagePull", "ImagePullBackOff"} & set(reasons()), "a pod whose image is missing", 90)
+        wait_for(lambda: {"ErrImagePull", "ImagePullBackOff"} & set(reasons()), "a pod whose image is missing")
         assert set(seen) == {"successful"}
         assert condition(status(cluster, "vllm-disagg"), "Ready")["status"] == "True"
     finally:
         patch(image)
-    wait_for(lambda: not any(reasons()), "the pod with the missing image gone", 60)
+    wait_for(lambda: not any(reasons()), "the pod with the missing image gone")
 
 
 def test_a_changed_deployment_is_not_changed_back_until_the_graph_changes(
@@ -258,6 +256,6 @@ def test_children_outlive_their_graph_while_etcd_is_away(
                 "Pod",
             }
     wait_for(
-        lambda: not of_graph(namespace, f"{DCD},deployments.apps,pods", "held"), "everything of the graph gone", 90
+        lambda: not of_graph(namespace, f"{DCD},deployments.apps,pods", "held"), "everything of the graph gone", 180
     )
     wait_for(lambda: state(namespace, "other") == "successful", "the other graph successful")

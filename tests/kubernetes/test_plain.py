@@ -10,6 +10,7 @@ from ngc import catalog
 from ngc.deploy import graph
 from ngc.deploy.cluster import kubectl
 
+from .meeting import PATIENT
 from .volumes import model_cache  # noqa: F401  # a fixture
 
 DISAGGREGATED = ("vllm-disagg", "vllm-disagg-rdma", "trtllm-disagg")
@@ -35,7 +36,7 @@ def test_a_config_serves_as_it_promises(verbs, at, namespace, images, request, c
     if graph.load(catalog.ROOT / "configs" / f"{config}.yaml").claims:
         request.getfixturevalue("model_cache")
     done = verbs(
-        "deploy", f"--config={config}", "--to=kubernetes", "--base=stand-in", "--allow-stand-in", "--timeout=3m",
+        "deploy", f"--config={config}", "--to=kubernetes", "--base=stand-in", "--allow-stand-in", PATIENT,
         *WITHOUT_HARDWARE.get(config, []), *at(namespace),
     )  # fmt: skip
     assert done.code == 0, done.err

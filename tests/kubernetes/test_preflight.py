@@ -91,7 +91,7 @@ def test_a_pod_that_waits_for_its_image_holds_its_gpu(namespace):
         return [p for p in nodes.read_pods(checking.ask(namespace, *nodes.PODS)) if p.namespace == namespace.namespace]
 
     try:
-        wait_for(lambda: any(pod.node for pod in mine()), "the pod bound to a node", 20)
+        wait_for(lambda: any(pod.node for pod in mine()), "the pod bound to a node")
         assert [(pod.name, pod.gpus, pod.ready) for pod in mine()] == [("waits", 1, False)]
     finally:
         kubectl.call(namespace, "delete", "pod", "waits", "--now", "--wait=false")
@@ -124,7 +124,7 @@ def test_a_quota_without_room_fails(namespace):
     spec = {"hard": {"requests.nvidia.com/gpu": "0"}}
     made(namespace, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": spec})
     ready = prepared()
-    wait_for(lambda: "quota" in checks(namespace, ready), "a quota in the way", 20)
+    wait_for(lambda: "quota" in checks(namespace, ready), "a quota in the way")
     assert checks(namespace, ready)["quota"].state == "fail"
 
 

@@ -97,7 +97,7 @@ def converted(cluster) -> Iterator[str]:
     kubectl.ask(cluster, "create", "-f", "-", text=json.dumps({**entry, "spec": spec}))
     try:
         words = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{name}")
-        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "the kind established", 30)
+        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "the kind established")
         yield group
     finally:
         kubectl.ask(cluster, "delete", f"crd/{name}", "--wait=false")
@@ -112,7 +112,7 @@ def test_a_conversion_that_does_not_answer_is_one_sentence_and_not_a_server_that
         return str(caught.value)
 
     # The API server takes a moment until it serves a kind that is established.
-    wait_for(lambda: "Thing" in refused() and "has no Thing" not in refused(), "the kind served", 30)
+    wait_for(lambda: "Thing" in refused() and "has no Thing" not in refused(), "the kind served")
     said = refused()
     assert "the cluster keeps Thing in another version than v1alpha1, and what converts it does not answer" in said
     assert said.endswith(f"Else {PLATFORM}")

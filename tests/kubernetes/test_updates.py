@@ -14,12 +14,13 @@ from ngc.deploy.cluster import kubectl
 from . import client
 from .configs import changed, renamed
 from .conftest import PREFIX, made
+from .meeting import PATIENT
 
 pytestmark = pytest.mark.long
 MODEL = "Qwen/Qwen3-0.6B"
 GRAPH, SERVICE = "vllm-disagg", "vllm-disagg-frontend"
 TWO_EACH = [f"--set=spec.services.{key}.replicas=2" for key in ("Frontend", "VllmDecodeWorker", "VllmPrefillWorker")]
-DEPLOY = ("deploy", "--config=vllm-disagg", "--base=stand-in", "--allow-stand-in", "--timeout=3m", *TWO_EACH)
+DEPLOY = ("deploy", "--config=vllm-disagg", "--base=stand-in", "--allow-stand-in", PATIENT, *TWO_EACH)
 SOON = 90.0  # seconds until a bad update must have been told
 RATE = 20.0  # a second: more than 500 requests in each update
 
@@ -32,7 +33,7 @@ def serving(request, cluster, verbs, at, images, operator) -> Iterator[tuple]:
     done = verbs(*words, *at(own))
     assert done.code == 0, done.err
     yield own, words
-    gone = verbs("undeploy", *at(own), "--timeout=3m")
+    gone = verbs("undeploy", *at(own), PATIENT)
     assert gone.code == 0, gone.err
 
 
@@ -49,7 +50,7 @@ def test_a_bad_update_fails_with_the_cause_and_no_request_does(serving, verbs, a
         status = verbs("status", *at(cluster))
         assert status.code == 1
         assert "of 2 new pods ready, 2 of before the change still there" in status.out
-        back = verbs("rollback", *at(cluster), "--timeout=3m")
+        back = verbs("rollback", *at(cluster), PATIENT)
         assert back.code == 0, back.err
         client.settled(cluster, GRAPH)
     print(said(outcomes))
@@ -79,16 +80,16 @@ def test_a_renamed_service_serves_before_the_old_one_goes(serving, verbs, at, tm
         said_bad = verbs(*plain, bad, to, *at(cluster))
         assert said_bad.code == 1
         assert "Decoder does not come up" in said_bad.err
-        back = verbs("rollback", *at(cluster), "--timeout=3m")
+        back = verbs("rollback", *at(cluster), PATIENT)
         assert back.code == 0, back.err
-        wait_for(lambda: components(cluster) == OLD, "nothing is left of the failed rename", 90)
+        wait_for(lambda: components(cluster) == OLD, "nothing is left of the failed rename", 180)
         good = changed(tmp_path, "vllm-disagg", renamed("VllmDecodeWorker", "Decoder", replicas=2))
         done = verbs(*plain, good, to, *at(cluster))
         assert done.code == 0, done.err
-        wait_for(lambda: components(cluster) == NEW, "nothing is left of the old service", 90)
+        wait_for(lambda: components(cluster) == NEW, "nothing is left of the old service", 180)
     print(said(outcomes))
     assert [outcome for outcome in outcomes if outcome.wrong] == [], said(outcomes)
-    assert verbs("rollback", *at(cluster), "--timeout=3m").code == 0
+    assert verbs("rollback", *at(cluster), PATIENT).code == 0
 
 
 OLD = {"Frontend", "VllmPrefillWorker", "VllmDecodeWorker"}

@@ -50,7 +50,7 @@ def kind(cluster) -> Iterator[None]:
     kubectl.ask(cluster, "create", "-f", "-", text=json.dumps(made))
     try:
         words = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{name}")
-        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "the newer kind established", 30)
+        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "the newer kind established")
         yield
     finally:
         kubectl.ask(cluster, "delete", "crd", name, "--ignore-not-found")

@@ -11,6 +11,7 @@ from ngc.deploy.cluster import kubectl
 from ngc.deploy.cluster.kubectl import Cluster
 
 from .conftest import PREFIX, made
+from .meeting import PATIENT
 
 CONFIG = ("--config=vllm-agg", "--base=stand-in", "--allow-stand-in", "--to=kubernetes")
 FRONTEND = "vllm-agg-frontend"
@@ -20,7 +21,7 @@ FRONTEND = "vllm-agg-frontend"
 def served(cluster, verbs, at, images) -> Iterator[Cluster]:
     """One worker behind a frontend, deployed once; every test leaves it serving."""
     own = made(cluster, f"{PREFIX}-verbs")
-    done = verbs("deploy", *CONFIG, *at(own), "--timeout=3m")
+    done = verbs("deploy", *CONFIG, *at(own), PATIENT)
     assert done.code == 0, done.err
     yield own
     kubectl.ask(own, "delete", "namespace", own.namespace, "--wait=false")
