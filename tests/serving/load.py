@@ -142,7 +142,8 @@ def said(outcomes: Sequence[Outcome]) -> str:
     """A line for people: how many requests, how many wrong, why, and for how long."""
     wrong = sorted((outcome for outcome in outcomes if outcome.wrong), key=lambda outcome: outcome.at)
     if not wrong:
-        return f"{len(outcomes)} requests, none failed"
+        slowest = max((outcome.seconds for outcome in outcomes), default=0.0)
+        return f"{len(outcomes)} requests, none failed, the slowest took {slowest:.1f} s"
     kinds = ", ".join(f"{count} x {kind}" for kind, count in Counter(outcome.wrong for outcome in wrong).most_common(4))
     return f"{len(outcomes)} requests, {len(wrong)} failed over {outage(wrong):.1f} s: {kinds}"
 

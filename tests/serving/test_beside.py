@@ -106,7 +106,12 @@ def starting(verbs, client) -> Iterator[subprocess.Popen[str]]:
 def test_while_a_stack_comes_up_nothing_else_touches_it(starting, verbs):
     """Two at once ended both: `network is ambiguous`, `container name already in use`."""
     words = ["--config=vllm-agg", "--base=stand-in", "--set=metadata.name=ngc-test-busy", f"--port={free_port()}"]
-    for said in (verbs("up", *words), verbs("down", "--config=ngc-test-busy")):
+    starting.send_signal(signal.SIGSTOP)  # or it has ended before a slow machine comes to the second verb
+    try:
+        both = [verbs("up", *words), verbs("down", "--config=ngc-test-busy")]
+    finally:
+        starting.send_signal(signal.SIGCONT)
+    for said in both:
         assert said.code == 2
         assert f"`invoke up` of ngc-test-busy is running (process {starting.pid}); wait until it has ended" in said.err
     _, err = starting.communicate()

@@ -21,9 +21,9 @@ def fault(request: pytest.FixtureRequest, wait_for) -> Callable[..., object]:
 
     @contextmanager
     def during(
-        what: str, deployed: Deployed, first_words: set[str], well: str, rate: float = 20.0
+        what: str, deployed: Deployed, first_words: set[str], well: str, rate: float = 20.0, patience: float = 10.0
     ) -> Iterator[OpenLoop]:
-        with OpenLoop(deployed.url, deployed.model, first_words, rate) as load:
+        with OpenLoop(deployed.url, deployed.model, first_words, rate, timeout=patience) as load:
             wait_for(lambda: load.outcomes and load.outcomes[-1].at > BEFORE, "the client asks")
             begun = time.monotonic()
             yield load
