@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from ngc.deploy import promise as promises
+from ngc.deploy.asking import Answer
 from ngc.deploy.counters import requests
-from ngc.deploy.promise import Promise
+from ngc.deploy.promise import Asked, Promise
 from ngc.deploy.serving import Endpoint
 
 TWO_EACH = (
@@ -110,6 +111,23 @@ def test_one_broken_pair_among_good_ones_is_never_healthy(frontend, bad):
     ]
 
 
+def test_workers_that_are_registered_and_not_asked_may_have_been_given_up(frontend):
+    frontend.words = ["local"]
+    asked = promises.ask(frontend.url, PROMISE, True, nobody)
+    assert promises.broken(PROMISE, asked) == [
+        "no KV cache was handed over: the decode worker computed the prompt itself: no prefill worker was asked",
+        promises.GIVEN_UP,
+    ]
+    refused = Answer(500, "", 'Failed to generate completions: no instances found for endpoint "backend/generate"')
+    found = promises.broken(PROMISE, replace(asked, answers={"m": refused}))
+    assert found[1:] == [promises.GIVEN_UP]
+
+
+def test_workers_that_are_not_registered_are_not_called_given_up(frontend):
+    asked = Asked({"backend.generate": 2, "prefill.generate": 1}, ("m",), {"m": Answer(200, "local", "")})
+    assert promises.GIVEN_UP not in promises.broken(PROMISE, asked)
+
+
 def test_many_pairs_are_not_all_asked(frontend):
     many = replace(PROMISE, endpoints=tuple(replace(endpoint, workers=100) for endpoint in TWO_EACH))
     promises.ask(frontend.url, many, True, nobody)
@@ -124,11 +142,14 @@ def test_a_role_that_is_scaled_to_nothing_promises_nothing(frontend):
     assert "KV cache" not in promises.conversation(alone, asked, "URL")
 
 
+UNASKED = "no prefill worker was asked for a request: the decode workers computed the prompt themselves"
+
+
 @pytest.mark.parametrize(
     ("counts", "told", "broken"),
     [
         ((5, 6), ", a prefill worker was asked", []),
-        ((5, 5), "", ["no prefill worker was asked for a request: the decode workers computed the prompt themselves"]),
+        ((5, 5), "", [UNASKED, promises.GIVEN_UP]),
         ((5, 0), ", not known whether a prefill worker was asked", []),  # it has been restarted meanwhile
         ((5, None), ", not known whether a prefill worker was asked", []),
         ((None, None), ", not known whether a prefill worker was asked", []),

@@ -15,6 +15,13 @@ from ngc.deploy.prepare import Prepared
 from ngc.deploy.serving import Endpoint
 
 MOST_REQUESTS = 16
+NO_INSTANCES = "no instances found"  # what a frontend says that has given up all workers of a model that it lists
+# Who asks a worker forgets it at the first request that NATS brings nobody, and hears of it again at the next change of the
+# registered ones (Dynamo 0.6.1, seen).
+GIVEN_UP = (
+    "every worker is registered, but some may have been given up, as Dynamo does with those it cannot reach while NATS is away: "
+    "restart a worker of that kind, and all are asked again"
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,20 @@ def broken(promise: Promise, asked: Asked) -> list[str]:
     found += [text for model, answer in asked.answers.items() if (text := _wrong(promise, model, answer))]
     if asked.prefill_asked is False and not found:
         found.append("no prefill worker was asked for a request: the decode workers computed the prompt themselves")
+    if _given_up(promise, asked):
+        found.append(GIVEN_UP)
     return found
+
+
+def _given_up(promise: Promise, asked: Asked) -> bool:
+    """Whether workers that are all registered are not asked: by the frontend, or prefill workers by the decode workers."""
+    if not promise.endpoints or any(
+        _lacks(promise, asked.registered or {}, endpoint) for endpoint in promise.endpoints
+    ):
+        return False
+    unasked = promise.hand_over and any(answer.first_word == asking.LOCAL for answer in asked.answers.values())
+    refused = any(NO_INSTANCES in (answer.error or "") for answer in asked.answers.values())
+    return bool(refused or unasked or asked.prefill_asked is False)
 
 
 def _lacks(promise: Promise, registered: Mapping[str, int], endpoint: Endpoint) -> str | None:
