@@ -15,6 +15,8 @@ from tests.serving.load import Outcome
 from ngc.deploy.cluster import kubectl
 from ngc.deploy.cluster.kubectl import Cluster
 
+from .conftest import until_ready
+
 POD = "open-loop-client"
 
 
@@ -30,7 +32,7 @@ def start(cluster: Cluster, image: str) -> None:
         },
     }
     kubectl.ask(cluster, "create", "-f", "-", text=json.dumps(pod))
-    kubectl.ask(cluster, "wait", "--for=condition=Ready", f"pod/{POD}", "--timeout=120s", timeout=130)
+    until_ready(cluster, POD)
 
 
 @contextmanager

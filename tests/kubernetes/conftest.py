@@ -67,6 +67,17 @@ def made(cluster: Cluster, name: str, label: str = RUN_LABEL) -> Cluster:
     return Cluster(cluster.context, name, cluster.server)
 
 
+def until_ready(cluster: Cluster, pod: str) -> None:
+    """Wait until a pod is ready."""
+    kubectl.ask(cluster, "wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=120s", timeout=130)
+
+
+def until_established(cluster: Cluster, *kinds: str) -> None:
+    """Wait until the cluster serves kinds that were just made. `kubectl wait` can fail once on a condition that is not there yet."""
+    words = ("wait", "--for=condition=Established", "--timeout=5s", *(f"crd/{kind}" for kind in kinds))
+    wait_for(lambda: kubectl.call(cluster, *words).code == 0, f"{' and '.join(kinds)} established")
+
+
 def emptied(cluster: Cluster) -> None:
     """Stop everything in a namespace, graphs first, for their operator would start it again."""
     for kinds in (DGD, "deployments.apps,jobs.batch,pods"):
@@ -162,9 +173,7 @@ def crds(cluster: Cluster) -> Iterator[None]:
     # Server-side: client-side apply keeps a copy in an annotation, and these are three times as big as one may be.
     kubectl.ask(cluster, "apply", "--server-side", "--field-manager=ngc-test", "-f", folder)
     try:
-        # `kubectl wait` on a fresh one can fail once on a condition that is not there yet.
-        words = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{DGD}", f"crd/{DCD}")
-        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "kinds of Dynamo established")
+        until_established(cluster, DGD, DCD)
         yield
     finally:
         kubectl.ask(cluster, "delete", "--ignore-not-found", "-f", folder)

@@ -8,6 +8,8 @@ import pytest
 
 from ngc.deploy.cluster import kubectl
 
+from .conftest import until_ready
+
 
 @pytest.mark.parametrize("framework", ["vllm"])
 def test_a_pod_of_the_image_passes_the_contract(verbs, namespace, images, framework):
@@ -21,7 +23,7 @@ def test_a_pod_of_the_image_passes_the_contract(verbs, namespace, images, framew
         },
     }
     kubectl.ask(namespace, "create", "-f", "-", text=json.dumps(pod))
-    kubectl.ask(namespace, "wait", "--for=condition=Ready", "pod/contract", "--timeout=120s", timeout=130)
+    until_ready(namespace, "contract")
     host = f"kubectl:{namespace.namespace}/contract"
     said = verbs("test", f"--framework={framework}", "--target=runtime", f"--host={host}")
     assert said.code == 0, said.out[-3000:] + said.err[-3000:]

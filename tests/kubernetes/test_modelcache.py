@@ -12,6 +12,7 @@ from ngc.deploy import graph, prepare
 from ngc.deploy.cluster import kubectl, modelcache
 from ngc.errors import Wrong
 
+from .conftest import until_ready
 from .meeting import PATIENT
 from .volumes import model_cache  # noqa: F401  # a fixture
 
@@ -31,7 +32,7 @@ def folder(namespace, images, tmp_path):
         },
     }
     kubectl.ask(namespace, "create", "-f", "-", text=json.dumps(pod))
-    kubectl.ask(namespace, "wait", "--for=condition=Ready", "pod/model", "--timeout=120s", timeout=130)
+    until_ready(namespace, "model")
     target = tmp_path / "my-model"
     target.mkdir()
     packed = subprocess.run(
@@ -120,7 +121,7 @@ def hub(namespace, images, model_cache):  # noqa: F811
     spec = {"terminationGracePeriodSeconds": 0, "containers": [container], "volumes": [volume]}
     entry = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writer"}, "spec": spec}
     kubectl.ask(namespace, "create", "-f", "-", text=json.dumps(entry))
-    kubectl.ask(namespace, "wait", "--for=condition=Ready", "pod/writer", "--timeout=120s", timeout=130)
+    until_ready(namespace, "writer")
     inside = ("exec", "--stdin", "writer", "--", "sh", "-c")
 
     def write(name: str, text: str) -> None:

@@ -15,6 +15,7 @@ from ngc import catalog
 from ngc.deploy.cluster import kubectl
 from ngc.errors import Failed
 
+from .conftest import until_established
 from .meeting import one_sentence
 from .test_hostile import program  # noqa: F401  # a fixture
 
@@ -96,8 +97,7 @@ def converted(cluster) -> Iterator[str]:
     entry = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name}}
     kubectl.ask(cluster, "create", "-f", "-", text=json.dumps({**entry, "spec": spec}))
     try:
-        words = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{name}")
-        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "the kind established")
+        until_established(cluster, name)
         yield group
     finally:
         kubectl.ask(cluster, "delete", f"crd/{name}", "--wait=false")

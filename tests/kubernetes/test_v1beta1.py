@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import require, wait_for
+from tests.conftest import require
 
 from ngc import catalog
 from ngc.deploy import prepare, render
 from ngc.deploy.cluster import kubectl
 
-from .conftest import PREFIX
+from .conftest import PREFIX, until_established
 
 GROUP = f"{PREFIX}.example.com"  # a copy under another group: the cluster's own kinds are left alone
 CONFIGS = sorted(path.stem for path in (catalog.ROOT / "configs").glob("*.yaml"))
@@ -49,8 +49,7 @@ def kind(cluster) -> Iterator[None]:
     }
     kubectl.ask(cluster, "create", "-f", "-", text=json.dumps(made))
     try:
-        words = ("wait", "--for=condition=Established", "--timeout=5s", f"crd/{name}")
-        wait_for(lambda: kubectl.call(cluster, *words).code == 0, "the newer kind established")
+        until_established(cluster, name)
         yield
     finally:
         kubectl.ask(cluster, "delete", "crd", name, "--ignore-not-found")

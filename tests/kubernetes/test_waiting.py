@@ -26,15 +26,15 @@ ALWAYS_READY = (
     "--set=spec.services.Frontend.readinessProbe={httpGet: {path: /health, port: 8000}, periodSeconds: 2}",
     "--set=spec.services.Frontend.extraPodSpec.mainContainer.startupProbe=null",
 )
+HOLLOW_WORKER = (*ALWAYS_READY, f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([HOLLOW])}")
 
 
 def test_a_worker_that_is_not_recognised_and_serves_nothing_does_not_serve(verbs, at, namespace, images):
     """Its frontend says healthy without any worker; only asking for a model tells."""
-    words = (*ALWAYS_READY, f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([HOLLOW])}")
-    with running(verbs, *DEPLOY, *words, *at(namespace)) as child:
+    with running(verbs, *DEPLOY, *HOLLOW_WORKER, *at(namespace)) as child:
         until(child, "requests: no worker is registered")
     # The pods are ready now, however long that took: what is left of the time is for the answer.
-    said = verbs(*DEPLOY[:-1], "--timeout=5", *words, *at(namespace))
+    said = verbs(*DEPLOY[:-1], "--timeout=5", *HOLLOW_WORKER, *at(namespace))
     assert said.code == 1, said.err
     last = one_sentence(said)
     assert "vllm-agg does not serve: no worker is registered; no model is listed" in last
@@ -60,8 +60,7 @@ def test_an_api_server_that_goes_away_while_the_frontend_is_asked_is_said_and_no
     verbs, at, line, namespace, images  # noqa: F811
 ):  # fmt: skip
     cable, config = line
-    words = (*ALWAYS_READY, f"--set={MAIN}.command=[python3, -c]", f"--set={MAIN}.args={json.dumps([HOLLOW])}")
-    with running(verbs, *DEPLOY[:-1], *words, *at(namespace), KUBECONFIG=config) as child:
+    with running(verbs, *DEPLOY[:-1], *HOLLOW_WORKER, *at(namespace), KUBECONFIG=config) as child:
         until(child, "requests: no worker is registered")
         cable.away()
         begun = time.monotonic()

@@ -136,7 +136,8 @@ def broken(promise: Promise, asked: Asked) -> list[str]:
     """What is not as promised, a sentence each; empty when all is."""
     if asked.registered is None:
         return ["the frontend does not answer"]
-    found = [text for endpoint in promise.endpoints if (text := _lacks(promise, asked.registered, endpoint))]
+    lacking = [text for endpoint in promise.endpoints if (text := _lacks(promise, asked.registered, endpoint))]
+    found = list(lacking)
     if not promise.endpoints and not sum(asked.registered.values()):
         found.append("no worker is registered")
     found += [f"the model {model} is not listed" for model in promise.models if model not in (asked.models or ())]
@@ -145,20 +146,16 @@ def broken(promise: Promise, asked: Asked) -> list[str]:
     found += [text for model, answer in asked.answers.items() if (text := _wrong(promise, model, answer))]
     if asked.prefill_asked is False and not found:
         found.append("no prefill worker was asked for a request: the decode workers computed the prompt themselves")
-    if _given_up(promise, asked):
+    if promise.endpoints and not lacking and _unasked(promise, asked):
         found.append(GIVEN_UP)
     return found
 
 
-def _given_up(promise: Promise, asked: Asked) -> bool:
-    """Whether workers that are all registered are not asked: by the frontend, or prefill workers by the decode workers."""
-    if not promise.endpoints or any(
-        _lacks(promise, asked.registered or {}, endpoint) for endpoint in promise.endpoints
-    ):
-        return False
-    unasked = promise.hand_over and any(answer.first_word == asking.LOCAL for answer in asked.answers.values())
-    refused = any(NO_INSTANCES in (answer.error or "") for answer in asked.answers.values())
-    return bool(refused or unasked or asked.prefill_asked is False)
+def _unasked(promise: Promise, asked: Asked) -> bool:
+    """Whether the workers of a role are not asked: requests fail for it, or decode workers compute the prompts themselves."""
+    refused = any(NO_INSTANCES in answer.error for answer in asked.answers.values())
+    local = promise.hand_over and any(answer.first_word == asking.LOCAL for answer in asked.answers.values())
+    return refused or local or asked.prefill_asked is False
 
 
 def _lacks(promise: Promise, registered: Mapping[str, int], endpoint: Endpoint) -> str | None:
