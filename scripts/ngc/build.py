@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ngc import bake, bases, engine, plan, planning, progress, push, reference, report, runner
+from ngc import bake, bases, engine, output, plan, planning, progress, push, reference, report, runner
 from ngc.catalog import Catalog
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
@@ -131,9 +131,8 @@ def _with_client(step: Step, client: Engine) -> Step:
 
 
 def _report(made: Plan, results: Sequence[Result]) -> None:
-    from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = output.console(sys.stdout, None if sys.stdout.isatty() else 200)
     console.print(report.table(made, results))
     for note in report.notes(made, results):
         print(note, file=sys.stderr)

@@ -17,3 +17,11 @@ class Interrupted(Failed):
     """The user ended it; the text says what was and what was not changed."""
 
     code = 130
+
+
+class Ended(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came: the work is given up as after Ctrl-C, so that nothing half-done stays. `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by signal {number}")
+        self.number = number

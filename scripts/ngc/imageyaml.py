@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ngc import cache
+from ngc import files
 from ngc.errors import Wrong
 
 SCHEMA = "image.schema.json"
@@ -35,19 +35,18 @@ def _validate(path: Path, data: Any) -> None:
     """Hold the data to the schema. A mark in the user's cache says that this very text has passed this very schema."""
     schema = (path.parent.parent / SCHEMA).read_text()
     text = hashlib.sha256(schema.encode() + b"\0" + path.read_bytes()).hexdigest()
-    mark = cache.folder("valid") / text
-    with suppress(OSError):  # a cache that cannot be read or written costs 15 ms
-        if mark.exists():
-            return
+    kept = files.cache("valid")
+    if kept is not None and (kept / text).exists():  # without a cache it costs 15 ms
+        return
     import fastjsonschema
 
     try:
         _validator(schema)(data)
     except fastjsonschema.JsonSchemaValueException as error:
         raise Wrong(_explain(path, error, data)) from None
-    with suppress(OSError):
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+    if kept is not None:
+        with suppress(OSError):
+            (kept / text).touch()
 
 
 @lru_cache(maxsize=2)

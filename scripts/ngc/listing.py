@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ngc import bases, engine, planning, sizes
+from ngc import bases, engine, output, planning, sizes
 from ngc.catalog import Catalog
 from ngc.engine import Found
 from ngc.errors import Failed, Wrong
@@ -71,7 +72,6 @@ def print_rows(table: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(table, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
 
     view = Table(box=None, pad_edge=False, header_style="bold")
@@ -87,7 +87,7 @@ def print_rows(table: Sequence[dict[str, Any]], as_json: bool) -> None:
             row["parent"] or row["base"],
             row["purpose"],
         )
-    console = Console(width=None if os.isatty(1) else 200)
+    console = output.console(sys.stdout, None if os.isatty(1) else 200)
     console.print(view)
     for note in dict.fromkeys(
         f"{row['base']} (checked: {row['checked']})" + (f": {row['note']}" if row["note"] else "") for row in table

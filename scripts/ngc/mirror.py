@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ngc import bases, copying, engine, planning, push, reference, releases, sizes
+from ngc import bases, copying, engine, output, planning, push, reference, releases, sizes
 from ngc.catalog import Catalog, Framework
 from ngc.copying import Copy, Listener
 from ngc.engine import Engine
@@ -116,11 +116,10 @@ def listening(total: int) -> Iterator[Listener]:
     if not sys.stderr.isatty():
         yield _plain
         return
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
 
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as view:
+    with Progress(*columns, console=output.console(sys.stderr)) as view:
         whole, rows = view.add_task("all", total=total), dict[str, TaskID]()
 
         def listen(what: str, digest: str, at: int, size: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ngc import output
 from ngc.runner import Listener
 
 _BUILDKIT = re.compile(r"#\d+ \[(?P<place>[^\]]+)\] (?P<what>.*)")  # `#7 [2/3] RUN ...` of --progress plain
@@ -68,7 +69,6 @@ def _plain() -> Listener:
 
 @contextmanager
 def _live(names: Sequence[str]) -> Iterator[Listener]:
-    from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
@@ -96,6 +96,6 @@ def _live(names: Sequence[str]) -> Iterator[Listener]:
         elif name in lines and (step := milestone(text)):
             lines[name].now = step
 
-    console = Console(stderr=True)
+    console = output.console(sys.stderr)
     with Live(get_renderable=draw, console=console, refresh_per_second=8, transient=False):
         yield listen

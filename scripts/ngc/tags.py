@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ngc import cache, registry
+from ngc import files, registry
 from ngc.errors import Failed
 from ngc.reference import Reference
 
@@ -81,23 +80,25 @@ def _platforms(access: registry.Access, tag: str) -> tuple[str, ...]:
     return (f"{config.get('os', 'linux')}/{config.get('architecture', '')}",)
 
 
-def _file(image: Reference) -> Path:
-    name = hashlib.sha256(f"{image.host}/{image.repository}".encode()).hexdigest()[:24]
-    return cache.folder("tags") / f"{name}.json"
+def _file(image: Reference) -> Path | None:
+    """Where an answer is kept, None where nothing is."""
+    kept = files.cache("tags")
+    return (
+        kept / f"{hashlib.sha256(f'{image.host}/{image.repository}'.encode()).hexdigest()[:24]}.json" if kept else None
+    )
 
 
 def _keep(answer: Answer) -> None:
     path = _file(answer.image)
+    if path is None:
+        return
     data: dict[str, Any] = {"image": str(answer.image), "asked": answer.asked, "tags": answer.tags}
     older = _read(path) or {"platforms": {}}
     data["platforms"] = {tag: names for tag, names in older["platforms"].items() if tag in answer.tags} | dict(
         answer.platforms
     )
     with suppress(OSError):  # without a cache there is no answer for a bad day; today's is good
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stage = path.with_suffix(f".{os.getpid()}")
-        stage.write_text(json.dumps(data))
-        stage.replace(path)
+        files.write(path, json.dumps(data))
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -110,7 +111,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _older(image: Reference, why: str) -> Answer:
-    data = _read(_file(image))
+    path = _file(image)
+    data = _read(path) if path else None
     if data is None:
         raise Failed(why)
     platforms = {tag: tuple(names) for tag, names in data["platforms"].items()}

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from ngc import files
 from ngc.errors import Failed
 from ngc.extract import asking, index, run
 
@@ -93,10 +94,10 @@ def test_a_cache_that_cannot_be_written_is_done_without(extract, pushed, monkeyp
 
 def test_an_index_that_nobody_uses_goes_after_90_days(extract, pushed, tmp_path):
     extract(pushed)
-    old = index.folder() / ("0" * 64 + ".gz")
+    old = files.cache("layers") / ("0" * 64 + ".gz")
     old.write_bytes(b"")
     os.utime(old, (0, 0))
     shutil.rmtree(extract.out)
     extract(pushed, "/other/3")
     assert not old.exists()
-    assert len(list(index.folder().iterdir())) == 3
+    assert len(list(files.cache("layers").iterdir())) == 3

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from invoke.exceptions import Exit
 
-from ngc import cache, catalog, outdated, reference, registry, releases, tags
+from ngc import catalog, files, outdated, reference, registry, releases, tags
 from ngc.errors import Failed, Wrong
 from ngc.verbs.releases import outdated as verb
 
@@ -154,7 +154,7 @@ def test_platforms_that_were_once_told_are_not_forgotten(filled):
 def test_a_damaged_cache_is_no_answer(filled):
     with serving(Front(filled)) as front:
         row(front.host)
-        for file in cache.folder("tags").iterdir():
+        for file in files.cache("tags").iterdir():
             file.write_text("{")
         front.status = 503
         with pytest.raises(Failed, match="answered 503"):

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ngc import cache
+from ngc import files
 from ngc.deploy import promise as promises
 from ngc.deploy.graph import find
 from ngc.deploy.promise import Promise
@@ -50,7 +50,7 @@ def project(name: str) -> str:
 
 def folder(name: str) -> Path:
     """Where a stack's record and files lie."""
-    return cache.state("stacks") / name
+    return files.below(files.state("stacks"), name)
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def unreadable() -> list[str]:
 
 
 def _records() -> list[str]:
-    names = (path.parent.name for path in cache.state("stacks").glob(f"*/{RECORD}"))
+    names = (path.parent.name for path in files.state("stacks").glob(f"*/{RECORD}"))
     return sorted(name for name in names if not name.startswith("."))  # what is staged is not up
 
 

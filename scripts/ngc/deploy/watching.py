@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
+from ngc import output
+
 Update = Callable[[Mapping[str, str]], None]
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -49,7 +51,6 @@ def _lines() -> Update:
 
 @contextmanager
 def _live() -> Iterator[Update]:
-    from rich.console import Console
     from rich.live import Live
     from rich.table import Table
     from rich.text import Text
@@ -68,5 +69,5 @@ def _live() -> Iterator[Update]:
             if since.get(name, ("",))[0] != state:
                 since[name] = (state, time.monotonic())
 
-    with Live(get_renderable=draw, console=Console(stderr=True), refresh_per_second=8):
+    with Live(get_renderable=draw, console=output.console(sys.stderr), refresh_per_second=8):
         yield update

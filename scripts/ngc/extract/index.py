@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ngc import cache
+from ngc import files
 from ngc.extract.layers import Entry
 
 _FIRST = b"ngc-layer 1 "
@@ -24,7 +24,8 @@ _ODD = re.compile(rb"[\t\n\\]")
 _ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n"}
 _UNESCAPES = {value: key for key, value in _ESCAPES.items()}
 _PIECE = 1 << 16
-_KEPT = 90 * 86400  # seconds without use
+_OURS = re.compile(r"[0-9a-f]{64}\.gz")
+_KEPT, _STAGED = 90 * 86400, 3600  # seconds without use; of what a killed run left half-written
 
 
 class Member(NamedTuple):
@@ -34,14 +35,10 @@ class Member(NamedTuple):
     sha256: bytes
 
 
-def folder() -> Path:
-    """Where indexes are kept between runs."""
-    return cache.folder("layers")
-
-
-def place(digest: str) -> Path:
-    """The cache file of a blob."""
-    return folder() / f"{digest.removeprefix('sha256:')}.gz"
+def place(digest: str) -> Path | None:
+    """The cache file of a blob, None where nothing is kept between runs."""
+    kept = files.cache("layers")
+    return kept / f"{digest.removeprefix('sha256:')}.gz" if kept else None
 
 
 class Writer:
@@ -120,17 +117,15 @@ def rewritten(source: Path, target: Path, sha256: Mapping[int, str]) -> None:
 def publish(staged: Path, digest: str) -> Path:
     """Put a finished index where later runs find it; where that cannot be written it stays staged. Returns where it is."""
     target = place(digest)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    if target is None:
+        return staged
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(staged.read_bytes())
-        beside.replace(target)
+        files.write(target, staged.read_bytes())
         for old in target.parent.iterdir():
-            if old.stat().st_mtime < time.time() - _KEPT:
-                old.unlink()
+            kept = _KEPT if _OURS.fullmatch(old.name) else _STAGED if files.is_staged(old.name) else None
+            if kept is not None and old.lstat().st_mtime < time.time() - kept:
+                old.unlink(missing_ok=True)
     except OSError:
-        with suppress(OSError):
-            beside.unlink()
         return staged
     return target
 

@@ -46,7 +46,8 @@ class Reader:
         for blob in dict.fromkeys(blobs):
             if blob in self.indexes:
                 continue
-            if blob.digest and index.usable(place := index.place(blob.digest), blob.digest):
+            place = index.place(blob.digest) if blob.digest else None
+            if place and blob.digest and index.usable(place, blob.digest):
                 self.indexes[blob] = place
             else:
                 unknown.append(blob)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ngc import sizes
+from ngc import output, sizes
 from ngc.extract.inventory import Inventory
 from ngc.extract.reading import Listener
 from ngc.extract.sources import Blob
@@ -62,7 +62,6 @@ def _plain() -> Listener:
 
 @contextmanager
 def _live() -> Iterator[Listener]:
-    from rich.console import Console
     from rich.live import Live
     from rich.table import Table
 
@@ -79,7 +78,7 @@ def _live() -> Iterator[Listener]:
         if not blob.first:
             rows[blob] = what, count, files
 
-    with Live(get_renderable=draw, console=Console(stderr=True), refresh_per_second=8):
+    with Live(get_renderable=draw, console=output.console(sys.stderr), refresh_per_second=8):
         yield listen
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ngc import files
 from ngc.errors import Failed
 from ngc.extract import index, inventory, overlay, parts, placing
 from ngc.extract.asking import Order, entry_of, environment
@@ -174,13 +174,13 @@ def _stage(out: Path) -> Iterator[Path]:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         for left in out.parent.glob(f".{out.name}.extract-*"):
-            with _locked(left) as alone:
+            with files.locked(left) as alone:
                 if alone and any(left.iterdir()):  # an empty one may be just made
                     placing.remove(left)
         stage = Path(tempfile.mkdtemp(prefix=f".{out.name}.extract-", dir=out.parent))
     except OSError as error:
         raise Failed(f"{out.parent} cannot be written ({error.strerror}); choose another --out") from None
-    with _locked(stage):
+    with files.locked(stage):
         for name in ("root", "content", "index"):
             (stage / name).mkdir()
         try:
@@ -193,19 +193,6 @@ def _stage(out: Path) -> Iterator[Path]:
             ) from None
         finally:
             placing.remove(stage)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Whether the folder is ours alone; the lock goes with the process that holds it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(handle)
 
 
 def _swap(root: Path, out: Path, stage: Path) -> None:

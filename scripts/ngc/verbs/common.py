@@ -6,7 +6,9 @@ import errno
 import functools
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +17,8 @@ from typing import Any
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from ngc.errors import Failed, Wrong
+from ngc import output
+from ngc.errors import Ended, Failed, Wrong
 
 FRAMEWORK = "only this framework; may be repeated (default: all)"
 TARGET = "only this target; may be repeated (default: all)"
@@ -29,23 +32,25 @@ JSON = "print data for programs"
 def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Declare a verb: an Invoke task whose errors are one sentence on stderr and an exit code.
 
-    0 done, 1 it failed, 2 asked wrongly, 130 interrupted.
+    0 done, 1 it failed, 2 asked wrongly, 130 interrupted (128 and the signal's number). What it prints cannot drive a terminal.
     """
 
     def declare(function: Callable[..., Any]) -> Any:
         @functools.wraps(function)
         def guarded(*arguments: Any, **keywords: Any) -> Any:
+            output.guard()
+            _heed_signals()
             try:
                 result = function(*arguments, **keywords)
                 _flush()
             except (Wrong, Failed) as error:
                 with suppress(OSError):
                     _flush()
-                raise Exit(f"error: {error}", code=error.code) from None
-            except KeyboardInterrupt:
+                raise Exit(output.harmless(f"error: {error}"), code=error.code) from None
+            except KeyboardInterrupt as error:
                 with suppress(OSError):
                     _flush()
-                raise Exit("interrupted", code=130) from None
+                raise Exit("interrupted", code=128 + getattr(error, "number", signal.SIGINT)) from None
             except BrokenPipeError:  # the reader has what it wanted (| head)
                 _drop_stdout()
                 raise Exit(code=1) from None
@@ -55,13 +60,28 @@ def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> 
                 if error.filename is None:
                     _drop_stdout()
                 where = error.filename or "the output"
-                raise Exit(f"error: {where}: {error.strerror}; {_REMEDIES[error.errno]}", code=1) from None
+                said = f"error: {where}: {error.strerror}; {_REMEDIES[error.errno]}"
+                raise Exit(output.harmless(said), code=1) from None
+            finally:
+                output.unguard()
             return result
 
         declared: Any = task(guarded, help=help, iterable=list(iterable), auto_shortflags=False, **options)
         return declared
 
     return declare
+
+
+def _heed_signals() -> None:
+    """Let SIGTERM and SIGHUP end a verb as Ctrl-C does, unless whoever started us wanted them ignored (nohup)."""
+
+    def end(number: int, _: object) -> None:
+        raise Ended(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, end)
 
 
 _REMEDIES = {
