@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
+import sys
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import sh
+from invoke.program import Program
 
 from ngc import engine as engines
 from ngc.engine import Engine
@@ -115,3 +120,86 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def unique() -> str:
     """A name that nothing else has."""
     return f"ngc-test-{uuid.uuid4().hex[:10]}"
+
+
+class Said(NamedTuple):
+    """What a verb ended with: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """What `--json` printed."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def verbs(tmp_path: Path) -> Callable[..., Said]:
+    """Run a verb in this process, from any folder, with a home of its own and no variable of this shell but PATH: 20 ms, not 400.
+
+    Not for one that is interrupted, and not for several at once: those need processes of their own.
+    """
+
+    def run(*words: str, folder: str | Path = "/", **environment: str) -> Said:
+        home = tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "LANG": "C.UTF-8", **environment}
+        out, err = tmp_path / ".stdout", tmp_path / ".stderr"
+        with ExitStack() as stack:
+            stack.enter_context(_as_a_process_of_its_own(clean, folder))
+            stack.enter_context(_into("stderr", err))
+            stack.enter_context(_into("stdout", out))
+            code = _run(["invoke", "--search-root", str(ROOT), *words])
+        return Said(code, out.read_text(errors="replace"), err.read_text(errors="replace"))
+
+    return run
+
+
+def _run(argv: list[str]) -> int:
+    """The exit code of Invoke; an exception that nobody handled is printed, as Python does."""
+    try:
+        Program(name="Invoke", binary="inv[oke]", binary_names=["invoke", "inv"]).run(argv)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+@contextmanager
+def _as_a_process_of_its_own(environment: dict[str, str], folder: str | Path) -> Iterator[None]:
+    """Another environment, folder, module path and handlers of signals, until the end."""
+    before, here, path = dict(os.environ), Path.cwd(), list(sys.path)
+    heeded = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in heeded]
+    try:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(folder)
+        yield
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(before)
+        sys.path[:] = path
+        for number, handler in zip(heeded, handlers, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _into(name: str, file: Path) -> Iterator[None]:
+    """What this process and its children write to stdout or stderr goes into a file."""
+    before, number = getattr(sys, name), {"stdout": 1, "stderr": 2}[name]
+    kept = os.dup(number)
+    try:
+        with file.open("w", errors="backslashreplace") as stream:
+            os.dup2(stream.fileno(), number)
+            setattr(sys, name, stream)
+            yield
+    finally:
+        setattr(sys, name, before)
+        os.dup2(kept, number)
+        os.close(kept)
