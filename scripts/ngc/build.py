@@ -70,7 +70,7 @@ def run(catalog: Catalog, order: Order) -> int:
     for base in {step.image: step for step in made.todo if step.build is None}.values():
         print(f"{base.name}: {base.image}: {base.why}", file=sys.stderr)
     try:
-        with progress.listening([step.name for step in made.steps]) as listen:
+        with progress.listening() as listen:
             results = runner.run(made, order.jobs, listen)
     except runner.InterruptedRun as stop:
         _report(made, stop.results)
@@ -131,9 +131,7 @@ def _with_client(step: Step, client: Engine) -> Step:
 
 
 def _report(made: Plan, results: Sequence[Result]) -> None:
-
-    console = output.console(sys.stdout, None if sys.stdout.isatty() else 200)
-    console.print(report.table(made, results))
+    report.print_table(made, results)
     for note in report.notes(made, results):
         print(note, file=sys.stderr)
 
@@ -169,15 +167,15 @@ def _bake(made: Plan, order: Order, registry: str | None) -> int:
     client = engine.builder()
     if client.podman:
         raise Wrong("--builder is buildx's, which podman does not have; leave it out, or use docker")
-    output = [] if registry else ["--load"]
+    to = [] if registry else ["--load"]
     cache = ["--no-cache"] if order.request.no_cache else []
-    command = ["buildx", "bake", "--builder", str(order.builder), "--progress", "plain", *cache, *output, "--file", "-"]
+    command = ["buildx", "bake", "--builder", str(order.builder), "--progress", "plain", *cache, *to, "--file", "-"]
     text = bake.text(made, registry, _platforms(order))
     # The file is ours, so bake need not ask whether it may read the certificates that it names.
     environment = {**client.environment, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
     try:
         sh.Command(client.client)(
-            *command, _in=text, _env=environment, _out=sys.stderr, _err=sys.stderr, _tty_out=False
+            *command, _in=text, _env=environment, _out=output.to_stderr, _err=output.to_stderr, _tty_out=False
         )
     except sh.ErrorReturnCode as error:
         raise Failed(f"`docker {' '.join(command)}` ended with {error.exit_code}; its output above says why") from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngc import bases, outdated, reference, registry, releases, tags
+from ngc import bases, outdated, output, reference, registry, releases, tags
 from ngc.catalog import Catalog, Framework
 from ngc.errors import Failed, Wrong
 from ngc.moving import configs, table
@@ -108,9 +108,9 @@ def _asked(
     if answer.old:
         return None, None
     access = registry.Access(replace(asked, tag=tag.name), "or name a copy with --mirror=HOST")
-    digest, manifest = registry.read_manifest(access, tag.name)
+    digest, manifest = access.manifest(tag.name)
     here = bases.host_platform()
-    there = list(registry.of_platforms(manifest)) if "manifests" in manifest else [here]
+    there = list(filter(None, manifest.platforms)) or [here]
     remote = registry.look_up(access.reference, here if here in there else there[0])
     return remote, digest if pin else None
 
@@ -199,7 +199,7 @@ def text(plan: Plan) -> str:
         lines += [str(change.path.relative_to(plan.root)), *(f"  {line}" for line in change.said)]
     if plan.look:
         lines += ["", "Look at:", *(f"- {line}" for line in plan.look)]
-    return "\n".join(lines)
+    return output.lines(lines)
 
 
 def _diff(change: Change, root: Path) -> Sequence[str]:

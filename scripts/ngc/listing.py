@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,24 +71,23 @@ def print_rows(table: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(table, indent=2))
         return
-    from rich.table import Table
-
-    view = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("image", "built", "on disk", "budget", "parent or base", "purpose"):
-        view.add_column(heading, overflow="fold", justify="right" if heading in ("on disk", "budget") else "left")
     built = {True: "yes", False: "no", None: "unknown: no engine"}
-    for row in table:
-        view.add_row(
-            row["image"],
-            built[row["built"]],
-            sizes.text(row["on_disk"]),
-            sizes.text(row["budget"]),
-            row["parent"] or row["base"],
-            row["purpose"],
-        )
-    console = output.console(sys.stdout, None if os.isatty(1) else 200)
-    console.print(view)
+    output.print_table(
+        ("image", "built", "on disk", "budget", "parent or base", "purpose"),
+        [
+            (
+                row["image"],
+                built[row["built"]],
+                sizes.text(row["on_disk"]),
+                sizes.text(row["budget"]),
+                row["parent"] or row["base"],
+                row["purpose"],
+            )
+            for row in table
+        ],
+        right=(2, 3),
+    )
     for note in dict.fromkeys(
         f"{row['base']} (checked: {row['checked']})" + (f": {row['note']}" if row["note"] else "") for row in table
     ):
-        console.print(note, highlight=False)
+        print(output.line(note))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Plan:
         lines = [line for copy in self.copies for line in _lines(copy)]
         if self.client:
             lines += [shlex.join(command) for command in push.commands(self.client, self.images, self.prefix)]
-        return "\n".join([*lines, *(f"# left out: {why}" for why in self.left_out)])
+        return output.lines([*lines, *(f"# left out: {why}" for why in self.left_out)])
 
 
 def make(
@@ -101,7 +102,7 @@ def _lines(copy: Copy) -> Iterator[str]:
 def run(plan: Plan) -> None:
     """Do it, and print what is there now with its digest. Raises Failed."""
     for why in plan.left_out:
-        print(f"left out: {why}", file=sys.stderr)
+        print(output.line(f"left out: {why}"), file=sys.stderr)
     with listening(sum(copy.to_send for copy in plan.copies)) as listener:
         for copy in plan.copies:
             copying.run([copy], listener)
@@ -112,25 +113,23 @@ def run(plan: Plan) -> None:
 
 @contextmanager
 def listening(total: int) -> Iterator[Listener]:
-    """A bar per blob on a terminal, a line per finished blob elsewhere; on stderr."""
+    """A live line per blob on a terminal, a line per finished blob elsewhere; on stderr."""
     if not sys.stderr.isatty():
         yield _plain
         return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
+    begun, blobs = time.monotonic(), dict[str, tuple[str, int, int]]()
 
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=output.console(sys.stderr)) as view:
-        whole, rows = view.add_task("all", total=total), dict[str, TaskID]()
+    def rows() -> Iterator[Sequence[str]]:
+        sent = sum(at for what, at, _ in list(blobs.values()) if what == "sent")
+        speed = sizes.text(int(sent / max(time.monotonic() - begun, 1)))
+        yield "all", f"{sizes.text(sent)} of {sizes.text(total)}", f"{speed}/s"
+        for digest, (what, at, size) in list(blobs.items()):
+            yield short(digest), what if what == "mounted" else f"{sizes.text(at)} of {sizes.text(size)}", ""
 
-        def listen(what: str, digest: str, at: int, size: int) -> None:
-            if what == "start":
-                rows[digest] = view.add_task(short(digest), total=size)
-            elif what == "mounted":
-                view.update(rows[digest], description=f"{short(digest)} mounted", completed=size)
-            else:
-                view.advance(whole, at - view.tasks[view.task_ids.index(rows[digest])].completed)
-                view.update(rows[digest], completed=at)
+    def listen(what: str, digest: str, at: int, size: int) -> None:
+        blobs[digest] = what, at, size
 
+    with output.live(rows):
         yield listen
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ngc import reference, releases, tags
+from ngc import output, reference, releases, tags
 from ngc.catalog import Base, Catalog, Framework
 from ngc.reference import Reference
 from ngc.releases import Releases, Tag
@@ -102,7 +102,7 @@ def _checked(framework: Framework, image: Reference, good: Sequence[Tag]) -> dic
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows for people."""
-    return "\n\n".join("\n".join(_lines(row)) for row in rows)
+    return "\n\n".join(output.lines(_lines(row)) for row in rows)
 
 
 def _lines(row: Mapping[str, Any]) -> list[str]:

@@ -1,14 +1,19 @@
-"""What people see: other people's text made harmless, and streams that make it so."""
+"""What people see: other people's text made harmless, streams that make it so, tables, and one live display."""
 
 from __future__ import annotations
 
 import io
 import re
 import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+WIDE = 200  # columns of a table that no terminal shows
 
 # Control characters (C0, DEL, C1), those that turn the direction of a line, and halves of surrogate pairs. Tab and newline are none.
 _DRIVES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -22,6 +27,11 @@ def harmless(text: str) -> str:
 def line(text: str) -> str:
     """As `harmless`, on one line: for a cell of a table, a name in a sentence, a row of a report."""
     return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def lines(texts: Iterable[str]) -> str:
+    """A page of these lines: a text with a newline in it begins none of its own."""
+    return "\n".join(map(line, texts))
 
 
 def _escape(character: str) -> str:
@@ -56,21 +66,73 @@ class Harmless(io.TextIOBase):
 
 
 def guard() -> None:
-    """Make harmless whatever this process prints from here on; children write where they wrote before."""
-    if not isinstance(sys.stdout, Harmless):
-        sys.stdout, sys.stderr = Harmless(sys.stdout), Harmless(sys.stderr)
+    """Make harmless whatever this process prints from here on."""
+    sys.stdout, sys.stderr = (s if isinstance(s, Harmless) else Harmless(s) for s in (sys.stdout, sys.stderr))
 
 
 def unguard() -> None:
     """Take the streams back."""
-    if isinstance(sys.stdout, Harmless) and isinstance(sys.stderr, Harmless):
-        sys.stdout, sys.stderr = sys.stdout.raw, sys.stderr.raw
+    sys.stdout, sys.stderr = (s.raw if isinstance(s, Harmless) else s for s in (sys.stdout, sys.stderr))
 
 
-def console(stream: TextIO, width: int | None = None) -> Console:
-    """A console of rich's, which sends escapes of its own: what it shows goes through `line` or `harmless` first, and through
-    Text where it could be taken for markup.
-    """
+def to_stdout(text: str) -> None:
+    """What a child process prints, for stdout: given to `sh` as `_out`, so that it goes the way of our own text."""
+    print(text, end="", flush=True)
+
+
+def to_stderr(text: str) -> None:
+    """As `to_stdout`, for stderr."""
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+Cell = str | tuple[str, str]  # a text, or a text and a style of rich's
+Rows = Iterable[Sequence[Cell]]
+
+
+def print_table(headings: Sequence[str], rows: Rows, right: Collection[int] = ()) -> None:
+    """Print a table on stdout; `right`: the columns that are aligned there. Cells too wide for a terminal are folded."""
+    from rich.table import Table
+
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(headings):
+        view.add_column(
+            heading, justify="right" if number in right else "left", overflow="fold", no_wrap=number in right
+        )
+    _console(sys.stdout).print(_filled(view, rows))
+
+
+@contextmanager
+def live(rows: Callable[[], Rows], right: Collection[int] = ()) -> Iterator[None]:
+    """Show a table on stderr, a terminal, and show it anew all the time; what does not fit in a line is cut off."""
+    from rich.live import Live
+    from rich.table import Table
+
+    def draw() -> Table:
+        shown, view = list(rows()), Table.grid(padding=(0, 2))
+        for number in range(max(map(len, shown), default=0)):
+            view.add_column(justify="right" if number in right else "left", overflow="ellipsis", no_wrap=True)
+        return _filled(view, shown)
+
+    # Only what goes to a terminal is printed above the display; stdout may be a file.
+    options: dict[str, Any] = {"refresh_per_second": 8, "redirect_stdout": sys.stdout.isatty()}
+    with Live(get_renderable=draw, console=_console(sys.stderr), **options):
+        guard()  # the display has put streams of its own before ours
+        yield
+
+
+def _filled(view: Table, rows: Rows) -> Table:
+    """The table with its rows: cells are texts, in which nothing is markup and nothing drives the terminal."""
+    from rich.text import Text
+
+    for row in rows:
+        texts = [(cell, "") if isinstance(cell, str) else cell for cell in row]
+        view.add_row(*(Text(line(text), style) for text, style in texts))
+    return view
+
+
+def _console(stream: TextIO) -> Console:
+    """A console of rich's, which sends escapes of its own and so writes past `Harmless`."""
     from rich.console import Console
 
+    width = None if stream.isatty() else WIDE
     return Console(file=stream.raw if isinstance(stream, Harmless) else stream, width=width)

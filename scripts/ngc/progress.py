@@ -38,10 +38,10 @@ def milestone(text: str) -> str | None:
 
 
 @contextmanager
-def listening(names: Sequence[str]) -> Iterator[Listener]:
+def listening() -> Iterator[Listener]:
     """A listener for the run of a plan's steps."""
     if sys.stderr.isatty():
-        with _live(names) as listener:
+        with _live() as listener:
             yield listener
     else:
         yield _plain()
@@ -68,24 +68,13 @@ def _plain() -> Listener:
 
 
 @contextmanager
-def _live(names: Sequence[str]) -> Iterator[Listener]:
-    from rich.live import Live
-    from rich.table import Table
-
+def _live() -> Iterator[Listener]:
     lines: dict[str, _Line] = {}
-    width = max(map(len, names), default=0)
 
-    def draw() -> Table:
-        view = Table.grid(padding=(0, 1), expand=True)
-        view.add_column(min_width=width, no_wrap=True)
-        view.add_column(min_width=8, no_wrap=True, justify="right")
-        view.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    def rows() -> Iterator[Sequence[output.Cell]]:
         for name, line in list(lines.items()):
             seconds = line.seconds if line.outcome else time.monotonic() - line.since
-            view.add_row(
-                name, f"{seconds:.1f} s", f"[bold]{line.outcome}[/]" if line.outcome else line.now.replace("[", "\\[")
-            )
-        return view
+            yield name, f"{seconds:.1f} s", (line.outcome, "bold") if line.outcome else line.now
 
     def listen(name: str, text: str) -> None:
         if text == "start":
@@ -96,6 +85,5 @@ def _live(names: Sequence[str]) -> Iterator[Listener]:
         elif name in lines and (step := milestone(text)):
             lines[name].now = step
 
-    console = output.console(sys.stderr)
-    with Live(get_renderable=draw, console=console, refresh_per_second=8, transient=False):
+    with output.live(rows, right=(1,)):
         yield listen

@@ -6,19 +6,16 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ngc import sizes
+from ngc import output, sizes
 from ngc.engine import Found
 from ngc.plan import Plan
 from ngc.runner import Result
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-
 # Outcomes that need no sentence: the table says it all.
 QUIET = ("built", "up to date", "interrupted")
+_COLOURS = {"built": "green", "up to date": "green", "skipped": "yellow", "not on this base": "yellow"}
 
 
 def rows(plan: Plan, results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -66,32 +63,19 @@ def as_json(plan: Plan, results: Sequence[Result]) -> str:
     return json.dumps(rows(plan, results), indent=2)
 
 
-def table(plan: Plan, results: Sequence[Result]) -> Table:
+def print_table(plan: Plan, results: Sequence[Result]) -> None:
     """The table for people: sizes on disk, logs only of what ran."""
-    from rich.table import Table
-
     data = rows(plan, results)
-    ran = any(row.get("log") for row in data)
-    view = Table(box=None, pad_edge=False, header_style="bold")
     headings = ["image", "result", "seconds", "on disk", "above parent", "above base", "budget"]
-    for heading in headings:
-        view.add_column(heading, justify="left" if heading in ("image", "result") else "right", no_wrap=True)
-    if ran:
-        view.add_column("log.txt and replay.sh in", overflow="fold")
+    ran = any(row.get("log") for row in data)
+    table: list[list[output.Cell]] = []
     for row in data:
-        cells = [row["image"], _styled(row["result"]), f"{row.get('seconds') or 0:.1f}"]
-        cells += [sizes.text(row.get(key)) for key in ("on_disk", "above_parent", "above_base", "budget")]
+        result, sized = row["result"], [row.get(key) for key in ("on_disk", "above_parent", "above_base", "budget")]
+        cells = [row["image"], (result, _COLOURS.get(result, "red")), f"{row.get('seconds') or 0:.1f}"]
+        table.append([*cells, *map(sizes.text, sized)])
         if ran:
-            cells.append(_short(str(Path(row["log"]).parent)) if row.get("log") else "")
-        view.add_row(*cells)
-    return view
-
-
-def _styled(outcome: str) -> str:
-    colour = {"built": "green", "up to date": "green", "skipped": "yellow", "not on this base": "yellow"}.get(
-        outcome, "red"
-    )
-    return f"[{colour}]{outcome}[/]"
+            table[-1].append(_short(str(Path(row["log"]).parent)) if row.get("log") else "")
+    output.print_table([*headings, *(["log.txt and replay.sh in"] if ran else [])], table, right=range(2, 7))
 
 
 def _short(path: str) -> str:
@@ -102,4 +86,4 @@ def _short(path: str) -> str:
 def notes(plan: Plan, results: Sequence[Result]) -> list[str]:
     """The sentences under the table: what failed and why, and what this base cannot have."""
     failed = [f"{r.step.image}: {r.outcome}: {r.note}" for r in results if r.outcome not in QUIET and r.note]
-    return [*failed, *plan.refused.values()]
+    return [output.line(note) for note in (*failed, *plan.refused.values())]

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ngc import bases, engine, sizes
+from ngc import bases, engine, output, sizes
 from ngc.clean import TEST_LABEL
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
@@ -198,7 +198,7 @@ def by_hand(command: Sequence[str]) -> None:
 
     print(shlex.join(command), file=sys.stderr)
     try:
-        sh.Command(command[0])(*command[1:], _out=sys.stdout, _err=sys.stderr)
+        sh.Command(command[0])(*command[1:], _out=output.to_stdout, _err=output.to_stderr, _tty_out=False)
     except sh.ErrorReturnCode as error:
         raise Failed(f"{command[0]} ended with {error.exit_code}; its own words stand above") from None
 
@@ -241,7 +241,7 @@ def page(data: Mapping[str, Any]) -> str:
         lines.append(
             f"{name}: {able[0]} is here, {how}" if able else f"{name}: absent, none of {', '.join(programs)} is on PATH"
         )
-    return "\n".join(lines)
+    return output.lines(lines)
 
 
 def _components(data: Mapping[str, Any]) -> Iterator[str]:

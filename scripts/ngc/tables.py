@@ -68,9 +68,14 @@ def filled(text: str, catalog: Catalog) -> str:
     def replaced(match: re.Match[str]) -> str:
         first, *rows = TABLES[match["name"]](catalog)
         lines = [first, ["---"] * len(first), *rows]
-        return match[1] + "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + match[3]
+        return match[1] + "".join(f"| {' | '.join(map(_cell, cells))} |\n" for cells in lines) + match[3]
 
     return _PLACE.sub(replaced, text)
+
+
+def _cell(text: str) -> str:
+    """A text that ends neither its cell nor its row."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def main(check: bool) -> None:

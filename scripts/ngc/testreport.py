@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ngc import files, output
 from ngc.testing import Subject
 
 IMAGE, GROUP, NOTE = "image", "group", "note"
@@ -104,7 +105,8 @@ class Summary:
         for reason, groups in self.reasons().items():
             where = ", ".join(f"{group} {count}" for group, count in sorted(groups.items()))
             table.append(f"skipped ({where}): {reason}")
-        return [*table, *self.notes, *self.unknown(), *([] if self.executed() else [NOTHING_RAN])]
+        said = [*table, *self.notes, *self.unknown(), *([] if self.executed() else [NOTHING_RAN])]
+        return [output.line(text) for text in said]
 
     def as_json(self) -> str:
         """The report for programs. Times in seconds; `entry` null: held to its own config alone."""
@@ -127,6 +129,17 @@ def _reason(report: pytest.TestReport) -> str:
     return str(report.longrepr)
 
 
+def _make_harmless(report: pytest.TestReport) -> None:
+    """Escape what a container printed, before the terminal and JUnit take it."""
+    report.sections = [(title, output.harmless(text)) for title, text in report.sections]
+    report.user_properties = [(k, output.harmless(v) if isinstance(v, str) else v) for k, v in report.user_properties]
+    if isinstance(report.longrepr, tuple):
+        path, number, reason = report.longrepr
+        report.longrepr = path, number, output.harmless(reason)
+    elif report.longrepr and (text := output.harmless(report.longreprtext)) != report.longreprtext:
+        report.longrepr = text
+
+
 class Plugin:
     """Feeds a Summary with what pytest tells, prints it, and fails a run that executed nothing."""
 
@@ -134,7 +147,9 @@ class Plugin:
         self.summary = Summary(subjects)
         self.file = Path(file) if file else None
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        _make_harmless(report)
         self.summary.add(report)
 
     @pytest.hookimpl(trylast=True)
@@ -148,9 +163,7 @@ class Plugin:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self.file:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.file.with_name(f".{self.file.name}.partial")
-            partial.write_text(self.summary.as_json())
-            partial.replace(self.file)
+            files.write(self.file, self.summary.as_json())
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -180,17 +180,16 @@ def test_what_is_there_now_is_printed_with_its_digest(base, registry, unique, mo
     assert said.err.count(" sent\n") == 7
 
 
-def test_on_a_terminal_each_blob_has_a_bar(monkeypatch, capsys):
+def test_on_a_terminal_each_blob_has_a_line_and_all_have_one(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with mirror.listening(300) as listener:
-        for words in (("start", "sha256:aa", 0, 100), ("sent", "sha256:aa", 60, 100), ("sent", "sha256:aa", 100, 100)):
-            listener(*words)
+        listener("start", "sha256:aa", 0, 300)
+        listener("sent", "sha256:aa", 200, 300)
         listener("start", "sha256:bb", 0, 200)
-        listener("sent", "sha256:bb", 200, 200)
         listener("mounted", "sha256:bb", 200, 200)
     last = capsys.readouterr().err
-    assert "300/300 bytes" in last
-    assert "sha256:bb mounted" in last
+    assert "200 B of 300 B" in last.partition("all")[2].splitlines()[0]
+    assert [line.split()[1] for line in last.splitlines() if line.startswith("sha256:bb")] == ["mounted"]
 
 
 def test_without_a_registry_or_for_a_broken_tag_nothing_begins(registry):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from xml.etree import ElementTree
 
 import pytest
 import sh
@@ -157,6 +158,27 @@ def test_the_end_of_a_run_is_one_table_with_the_reasons_of_all_skips(run, words)
     assert by_name["test_lacking"]["reason"] == "no GPU"
     assert by_name["test_figure"]["measured"]["gigabytes"] == 7
     assert report["executed"] is True
+
+
+def test_what_images_say_drives_no_terminal_and_stands_escaped_in_junit(run, tmp_path):
+    """A skip's reason, a failure, captured output and what a test measured may all hold text of an image."""
+    tests = """
+import pytest
+SAID = "\\x1b]0;PWN\\x07<&\\u202e"
+def test_bad(): print(SAID); pytest.fail(SAID)
+def test_lacking(): pytest.skip(SAID + chr(10) + "forged")
+def test_figure(request): request.node.user_properties += [("version", SAID), ("note", SAID)]
+"""
+    _, out, report = run(tests, f"--junitxml={tmp_path / 'junit.xml'}")
+    shown = r"\x1b]0;PWN\x07<&\u202e"
+    assert rf"skipped (common 1): {shown}\nforged" in out.splitlines()
+    assert shown in out.splitlines()
+    assert out.count(shown) >= 4
+    assert set("\x1b\x07\u202e") & set(out + (tmp_path / "junit.xml").read_text()) == set()
+    said = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert {(p.get("name"), p.get("value")) for p in said.iter("property")} >= {("version", shown)}
+    assert next(said.iter("failure")).get("message") is not None
+    assert [test["measured"] for test in report["tests"] if test["measured"]] == [{"version": shown}]
 
 
 @pytest.mark.parametrize("tests", ["", "import pytest\ndef test_it(): pytest.skip('no GPU')\n"])

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ngc import sizes
+from ngc import output, sizes
 
 SHOWN = 12  # lines of a list; --json has all
 WIDTH = 150  # characters of a value
@@ -32,7 +32,8 @@ _LACKS = {
 
 def text(data: Mapping[str, Any]) -> str:
     """The page."""
-    return "\n".join([*_heads(data), "", *_sizes(data), "", *_layers(data), *_config(data["config"]), *_inside(data)])
+    heads, layers, config = _heads(data), _layers(data), _config(data["config"])
+    return output.lines([*heads, "", *_sizes(data), "", *layers, *config, *_inside(data)])
 
 
 def _heads(data: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ngc import sizes
+from ngc import files, output, sizes
 from ngc.comparing.page import KINDS
 from ngc.errors import Failed, Wrong
 
@@ -47,9 +46,7 @@ def svg_file(name: str) -> Path:
 
 def write(data: Mapping[str, Any], path: Path) -> None:
     """Draw a comparison into a file. Raises Failed if no kind of size is known of both images."""
-    stage = path.with_name(f".{path.name}.{os.getpid()}")
-    stage.write_text(svg(data))
-    stage.replace(path)
+    files.write(path, svg(data))
 
 
 def kind_of(data: Mapping[str, Any]) -> str:
@@ -155,4 +152,4 @@ def _row(row: Row, number: int, most: int, width: int) -> list[str]:
 
 
 def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" {more}>{escape(text)}</text>'
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" {more}>{escape(output.line(text))}</text>'

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ngc import bases, engine, reference, registry
+from ngc import bases, engine, output, reference, registry
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
 
@@ -96,7 +95,7 @@ def _pull(client: Engine, name: str, platform: str | None) -> None:
 
     words = ["pull", *([f"--platform={platform}"] if platform else []), name]
     try:
-        sh.Command(client.client)(*words, _env=client.environment, _tty_out=False, _out=sys.stderr)
+        sh.Command(client.client)(*words, _env=client.environment, _tty_out=False, _out=output.to_stderr)
     except sh.ErrorReturnCode as error:
         raise Failed(engine.explain(client, error.stderr.decode(errors="replace"))) from None
 
@@ -130,26 +129,25 @@ def of_registry(name: str, platform: str) -> Side:
     image = reference.parse(name)
     access = registry.Access(image, _INSTEAD)
     try:
-        digest, manifest = registry.read_manifest(access, image.digest or image.tag or "latest")
+        digest, manifest = access.manifest(image.digest or image.tag or "latest")
     except (Wrong, Failed) as error:
         raise error if image.registry else type(error)(f"{name} is not here, and {error}") from None
-    if "manifests" in manifest:
-        _, manifest = registry.read_manifest(
-            access, registry.choose_platform(image, manifest, platform, "or another image")
-        )
-    described = manifest["config"]["digest"]
-    config = json.loads(access.get(f"/blobs/{described}", {}).data)
+    if manifest.manifests is not None:
+        _, manifest = access.manifest(manifests.choose(image, manifest, platform, "or another image"))
+    described, blobs = manifests.parts(manifest, name)
+    config = access.config(described.digest)
+    if len(config.diff_ids) != len(blobs):
+        raise Failed(f"{name} has {len(blobs)} layers and its config names {len(config.diff_ids)}; push it again")
     made = [
-        step.get("created_by", "").removeprefix("/bin/sh -c ").strip()
-        for step in config.get("history") or ()
-        if not step.get("empty_layer")
+        (step.created_by or "").removeprefix("/bin/sh -c ").strip()
+        for step in config.history or ()
+        if not step.empty_layer
     ]
-    diff_ids = config["rootfs"]["diff_ids"]
-    made = made if len(made) == len(diff_ids) else [""] * len(diff_ids)
+    made = made if len(made) == len(blobs) else [""] * len(blobs)
     layers = tuple(
-        Layer(diff_id, layer["digest"], layer["size"], None, " ".join(text.split()))
-        for diff_id, layer, text in zip(diff_ids, manifest["layers"], made, strict=True)
+        Layer(diff_id, layer.digest, layer.size, None, " ".join(text.split()))
+        for diff_id, layer, text in zip(config.diff_ids, blobs, made, strict=True)
     )
-    there = f"{config.get('os', 'linux')}/{config.get('architecture', '')}"
-    compressed = sum(layer["size"] for layer in manifest["layers"])
-    return Side(name, image.host, described, digest, there, None, compressed, layers, config.get("config") or {})
+    compressed = sum(layer.size for layer in blobs)
+    run = msgspec.to_builtins(config.run)
+    return Side(name, image.host, described.digest, digest, config.platform, None, compressed, layers, run)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from ngc import output
 from ngc.deploy import composecli, names
 from ngc.deploy import promise as promises
 from ngc.deploy.composecli import GONE, Compose, Process
@@ -115,10 +116,10 @@ def page(view: View, found: list[str]) -> str:
     lines = [f"{view.stack.name} at {view.stack.url} ({view.stack.image})"]
     lines += [f"  {name:{width}}  {state}" for name, state in rows.items()]
     lines += [f"not healthy: {text}" for text in found] or ["healthy"]
-    return "\n".join(lines)
+    return output.lines(lines)
 
 
 def asked(view: View, found: list[str]) -> str:
     """What was asked and answered, then the verdict."""
     said = promises.conversation(view.stack.promise, view.asked, view.stack.url)
-    return "\n".join([said, *(f"not well: {text}" for text in found)])
+    return "\n".join([said, *(output.line(f"not well: {text}") for text in found)])

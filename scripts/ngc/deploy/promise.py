@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ngc import output
 from ngc.deploy import asking, names, serving
 from ngc.deploy.asking import Answer
 from ngc.deploy.counters import Counters, requests
@@ -217,7 +218,7 @@ def conversation(promise: Promise, asked: Asked, url: str) -> str:
         lines.append(f"chat with {model}: {answer.status or 'no answer'}{f' {answer.text!r}' if answer.text else ''}")
     if asked.answers and promise.disaggregated and not broken(promise, asked):
         lines.append(_handed_over(promise, asked))
-    return "\n".join(lines)
+    return output.lines(lines)
 
 
 def _handed_over(promise: Promise, asked: Asked) -> str:

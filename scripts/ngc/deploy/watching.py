@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -44,30 +44,25 @@ def _lines() -> Update:
         for name, state in states.items():
             if shown.get(name) != state:
                 shown[name] = state
-                print(f"{time.monotonic() - begun:6.1f} s  {name}: {state}", file=sys.stderr, flush=True)
+                at = time.monotonic() - begun
+                print(f"{at:6.1f} s  {output.line(f'{name}: {state}')}", file=sys.stderr, flush=True)
 
     return update
 
 
 @contextmanager
 def _live() -> Iterator[Update]:
-    from rich.live import Live
-    from rich.table import Table
-    from rich.text import Text
-
     begun = time.monotonic()
     since: dict[str, tuple[str, float]] = {}
 
-    def draw() -> Table:
-        view = Table.grid(padding=(0, 2))
+    def rows() -> Iterator[Sequence[str]]:
         for name, (state, at) in list(since.items()):
-            view.add_row(name, f"{at - begun:.1f} s", Text(state))
-        return view
+            yield name, f"{at - begun:.1f} s", state
 
     def update(states: Mapping[str, str]) -> None:
         for name, state in states.items():
             if since.get(name, ("",))[0] != state:
                 since[name] = (state, time.monotonic())
 
-    with Live(get_renderable=draw, console=output.console(sys.stderr), refresh_per_second=8):
+    with output.live(rows, right=(1,)):
         yield update

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -62,23 +62,18 @@ def _plain() -> Listener:
 
 @contextmanager
 def _live() -> Iterator[Listener]:
-    from rich.live import Live
-    from rich.table import Table
+    layers: dict[Blob, tuple[str, int, int]] = {}
 
-    rows: dict[Blob, tuple[str, int, int]] = {}
-
-    def draw() -> Table:
-        view = Table.grid(padding=(0, 1))
-        for blob, (what, count, files) in list(rows.items()):
+    def rows() -> Iterator[Sequence[str]]:
+        for blob, (what, count, files) in list(layers.items()):
             done = f"{sizes.text(count)} of {sizes.text(blob.size)}" if blob.size else sizes.text(count)
-            view.add_row(short(blob.name), done, f"{files} files", "done" if what == "end" else "")
-        return view
+            yield short(blob.name), done, f"{files} files", "done" if what == "end" else ""
 
     def listen(what: str, blob: Blob, count: int, files: int) -> None:
         if not blob.first:
-            rows[blob] = what, count, files
+            layers[blob] = what, count, files
 
-    with Live(get_renderable=draw, console=output.console(sys.stderr), refresh_per_second=8):
+    with output.live(rows):
         yield listen
 
 
@@ -97,11 +92,10 @@ def result(made: Inventory, out: Path, unchanged: bool, as_json: bool) -> None:
         return
     width = max(map(len, made.components))
     for name, part in made.components.items():
-        print(
-            f"{name:{width}}  {part.version or '-':12}  {part.files:6} files  {sizes.text(part.bytes):>9}  {' '.join(part.paths)}"
-        )
+        counted = f"{part.files:6} files  {sizes.text(part.bytes):>9}"
+        print(output.line(f"{name:{width}}  {part.version or '-':12}  {counted}  {' '.join(part.paths)}"))
     for name in made.left_out:
-        print(f"left out: {name} is a device", file=sys.stderr)
+        print(output.line(f"left out: {name} is a device"), file=sys.stderr)
     shown = out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out
     print(
         f"{shown} {'already holds' if unchanged else 'holds'} this of {made.image} ({short(made.digest)}, {made.platform})"

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from ngc import output
 from ngc.deploy import names
 from ngc.deploy import promise as promises
 from ngc.deploy.cluster import counting, kubectl, observing, revisions, waiting
@@ -91,7 +92,7 @@ def page(view: View) -> str:
     ]
     lines += [f"  {name:{width}}  {text}" for name, text in rows.items()]
     lines += [f"not healthy: {text}" for text in view.problems] or ["healthy"]
-    return "\n".join(lines)
+    return output.lines(lines)
 
 
 def _pods(view: View, component: str) -> str:
@@ -102,7 +103,7 @@ def _pods(view: View, component: str) -> str:
 def asked(view: View) -> str:
     """What was asked and answered, then the verdict."""
     said = promises.conversation(view.revision.promise, view.asked, f"service/{view.revision.frontend}")
-    return "\n".join([said, *(f"not well: {text}" for text in view.problems)])
+    return "\n".join([said, *(output.line(f"not well: {text}") for text in view.problems)])
 
 
 def logs(
