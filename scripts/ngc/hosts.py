@@ -21,6 +21,8 @@ CHOICES = "kubectl:[NAMESPACE/]POD, local, chroot:DIR"
 DRIVER = "usr/local/nvidia"
 DRIVER_LIBRARIES = ("libcuda.so.1", "libnvidia-ml.so.1", "libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4")
 DRIVER_PROGRAMS = ("nvidia-smi",)
+PASSWD = 1 << 20  # characters of /etc/passwd that are read
+LINKS = 40  # symlinks on the way to a file, as the kernel has it
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def parse(text: str | None) -> Host:
         return Host(kind, name)
     if kind == "chroot" and name:
         folder = Path(name).resolve()
-        if not (folder / "bin" / "sh").exists() and not (folder / "bin" / "sh").is_symlink():
+        if not inside(folder, "bin/sh").exists():
             raise Failed(f"{folder} is no root file system: it has no /bin/sh; docs/GPU.md says how to export one")
         if os.geteuid() != 0:
             raise Failed("only root can enter a root file system by chroot; run the same command with sudo")
@@ -132,35 +134,66 @@ def prefix(host: Host) -> str:
     return f"cd {shlex.quote(config.get('WorkingDir') or '/')} && exec {shlex.join(words)} "
 
 
+def inside(root: Path, path: str) -> Path:
+    """Where a path of an image lies on this machine: its symlinks lead where they lead in the image, never out of `root`.
+
+    The path need not be there. Good for as long as nothing runs in the root file system. Raises Failed for links without end.
+    """
+    here: list[str] = []
+    todo, links = path.split("/")[::-1], 0
+    while todo:
+        name = todo.pop()
+        if name == "..":
+            del here[-1:]  # that of / is / itself
+        elif name not in ("", "."):
+            here.append(name)
+            if (place := root.joinpath(*here)).is_symlink():
+                if (links := links + 1) > LINKS:
+                    raise Failed(
+                        f"{root}: more than {LINKS} symlinks lie on the way to /{path.lstrip('/')}; mend the image"
+                    )
+                target = os.readlink(place)  # noqa: PTH115  # Path would drop a last /
+                here = [] if target.startswith("/") else here[:-1]
+                todo += target.split("/")[::-1]
+    return root.joinpath(*here)
+
+
 def _passwd(folder: Path, user: str) -> Sequence[str] | None:
-    file = folder / "etc" / "passwd"
-    lines = [line.split(":") for line in file.read_text().splitlines()] if file.is_file() else []
+    file = inside(folder, "etc/passwd")
+    lines = []
+    if file.is_file():
+        with file.open(errors="replace") as stream:
+            lines = [line.split(":") for line in stream.read(PASSWD).splitlines()]
     return next((line for line in lines if len(line) > 5 and user in (line[0], line[2])), None)
 
 
 def mounts(folder: Path, binds: Mapping[str, str], libraries: Iterable[Path], programs: Iterable[Path]) -> list[str]:
-    """The shell lines that make a root file system usable: kernel interfaces, a /tmp, names, the driver's files, `binds`."""
-    at = shlex.quote(str(folder))
-    lines = [
-        f"mount -t proc proc {at}/proc",
-        f"mount --rbind /dev {at}/dev",
-        f"mount --rbind /sys {at}/sys",  # without it UCX finds no network device, and NIXL's backend fails
-        f"mount -t tmpfs -o mode=1777 tmpfs {at}/tmp",
-    ]
-    for name in ("etc/hosts", "etc/resolv.conf"):
-        if (folder / name).is_file() and Path("/", name).is_file():
-            lines.append(f"mount --bind /{name} {at}/{name}")
+    """The shell lines that make a root file system usable: kernel interfaces, a /tmp, names, the driver's files, `binds`.
+
+    All folders are made before the first mount: after it a path of the image may lead into a folder of this machine.
+    """
+
+    def at(path: str) -> str:
+        return shlex.quote(str(inside(folder, path)))
+
+    kernel = {
+        "proc": "-t proc proc",
+        "dev": "--rbind /dev",
+        "sys": "--rbind /sys",  # without it UCX finds no network device, and NIXL's backend fails
+        "tmp": "-t tmpfs -o mode=1777 tmpfs",
+    }
     files = [*((f"lib64/{path.name}", path) for path in libraries), *((f"bin/{path.name}", path) for path in programs)]
+    lines = [f"mkdir -p {at(target)}" for target in (*kernel, *([DRIVER] if files else []), *binds)]
+    lines += [f"mount {what} {at(target)}" for target, what in kernel.items()]
+    for name in ("etc/hosts", "etc/resolv.conf"):
+        if inside(folder, name).is_file() and Path("/", name).is_file():
+            lines.append(f"mount --bind /{name} {at(name)}")
+    driver = at(DRIVER)
     if files:
-        lines.append(
-            f"mkdir -p {at}/{DRIVER} && mount -t tmpfs tmpfs {at}/{DRIVER} && mkdir {at}/{DRIVER}/lib64 {at}/{DRIVER}/bin"
-        )
+        lines.append(f"mount -t tmpfs tmpfs {driver} && mkdir {driver}/lib64 {driver}/bin")
     for name, path in files:
-        lines.append(f"touch {at}/{DRIVER}/{name} && mount --bind {shlex.quote(str(path))} {at}/{DRIVER}/{name}")
-    for source, target in binds.items():
-        inside = f"{at}/{shlex.quote(target.lstrip('/'))}"
-        lines.append(f"mkdir -p {inside} && mount --rbind {shlex.quote(source)} {inside}")
-    return lines
+        lines.append(f"touch {driver}/{name} && mount --bind {shlex.quote(str(path))} {driver}/{name}")
+    return [*lines, *(f"mount --rbind {shlex.quote(source)} {at(target)}" for source, target in binds.items())]
 
 
 def driver_files() -> tuple[list[Path], list[Path]]:

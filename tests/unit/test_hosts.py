@@ -1,11 +1,17 @@
 """Where the contract tests run: containers, pods, this machine, and root file systems."""
 
 import json
+import shutil
+from collections import Counter
+from pathlib import Path
 
 import pytest
+import sh
 
 from ngc import catalog, hosts, testing
 from ngc.errors import Failed, Wrong
+
+from ..conftest import require
 
 IMAGE = "dynamo-vllm-runtime:1-stand-in"
 
@@ -107,6 +113,102 @@ def test_mounts_are_made_in_a_name_space_of_their_own_and_end_with_the_command(r
     assert f"mount --bind {library} {root_fs}/usr/local/nvidia/lib64/libcuda.so.1" in script
     assert f"mount --rbind '/a model' {root_fs}/mnt" in script
     assert hosts.around(hosts.Host(), ["pytest"], {}) == ["pytest"]
+
+
+@pytest.mark.parametrize(
+    ("links", "path", "place"),
+    [
+        ({"proc": "/etc"}, "proc", "etc"),
+        ({"usr": "/"}, "usr/local/nvidia", "local/nvidia"),
+        ({"etc/passwd": "../../../../etc/shadow"}, "etc/passwd", "etc/shadow"),
+        ({"a": "b/", "b": "/c/../d"}, "a/x", "d/x"),
+        ({}, "/../../etc/./hosts", "etc/hosts"),
+        ({}, "/", "."),
+    ],
+)
+def test_a_path_of_an_image_leads_where_it_does_in_the_image(root_fs, links, path, place):
+    for name, target in links.items():
+        (root_fs / name).unlink(missing_ok=True)
+        (root_fs / name).symlink_to(target)
+    assert hosts.inside(root_fs, path) == root_fs / place
+
+
+def test_links_without_end_are_one_sentence(root_fs):
+    (root_fs / "proc").symlink_to("/proc")
+    with pytest.raises(Failed, match="more than 40 symlinks lie on the way to /proc"):
+        hosts.inside(root_fs, "proc")
+
+
+def test_no_user_of_this_machine_is_read_for_an_image(root_fs):
+    (root_fs / "etc" / "passwd").unlink()
+    (root_fs / "etc" / "passwd").symlink_to("/../../../../../../../../etc/passwd.there")
+    (root_fs / "etc" / "passwd.there").write_text("dynamo:x:1000:77:\xff:/inside:/bin/sh\n", encoding="latin-1")
+    configured(root_fs, User="dynamo")
+    assert "--regid=77 --clear-groups env -i HOME=/inside " in hosts.prefix(hosts.Host("chroot", str(root_fs)))
+
+
+def test_a_shell_of_this_machine_is_none_of_an_image(root_fs):
+    (root_fs / "bin" / "sh").unlink()
+    (root_fs / "bin" / "sh").symlink_to("/usr/bin/env")
+    with pytest.raises(Failed, match="it has no /bin/sh"):
+        hosts.parse(f"chroot:{root_fs}")
+
+
+@pytest.fixture
+def own_mounts():
+    """Skip where this user may not mount in a name space of its own."""
+    try:
+        sh.Command("unshare")("--mount", "true")
+    except (sh.CommandNotFound, sh.ErrorReturnCode):
+        require("mounts", "this user may make no mounts of its own (unshare --mount)")
+
+
+FAR_UP = "../../../../../../../../../.."
+LEADING_OUT = [
+    *({name: target} for name in ("proc", "dev", "sys", "mnt", "usr/local/nvidia") for target in ("OUTSIDE", f"{FAR_UP}OUTSIDE")),
+    {"usr": "OUTSIDE"},
+    {"etc/hosts": "OUTSIDE/file"},
+    {"etc/hosts": "/etc/passwd"},
+    {"tmp": "/etc"},
+    {"proc": "/etc", "tmp": "/etc"},
+    {"usr/local/nvidia": "/dev/new"},
+    {"usr/local/nvidia": "/dev/shm"},
+    {"usr/local/nvidia": "/"},
+    {"mnt": "/usr/local/nvidia"},
+    {"mnt": "/dev/new"},
+    {"mnt": "/"},
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("own_mounts")
+@pytest.mark.parametrize("links", LEADING_OUT, ids=str)
+def test_links_of_an_image_lead_no_mount_and_no_file_to_this_machine(root_fs, tmp_path, monkeypatch, links):
+    """Whether the command then starts or not: this machine has nothing more, and nothing mounted over it."""
+    outside, model, library = tmp_path / "outside", tmp_path / "model", tmp_path / "libcuda.so.1"
+    for folder in (outside, model, *(root_fs / name for name in ("proc", "dev", "sys", "tmp", "mnt", "usr/local"))):
+        folder.mkdir(parents=True)
+    for file in (outside / "file", library):
+        file.write_text("of this machine")
+    for name, target in links.items():
+        place = root_fs / name
+        if place.is_dir():
+            shutil.rmtree(place)
+        place.unlink(missing_ok=True)
+        place.symlink_to(target.replace("OUTSIDE", str(outside)))
+    monkeypatch.setattr(hosts, "driver_files", lambda: ([library], []))
+    words = hosts.around(hosts.Host("chroot", str(root_fs)), ["true"], {str(model): "/mnt"})
+    words[words.index("-ec") + 1] = "trap 'cat /proc/self/mountinfo' EXIT\n" + words[words.index("-ec") + 1].replace(
+        'exec "$@"', '"$@"'
+    )
+    seen = (tmp_path, outside, model, Path("/dev"), Path("/etc"))
+    before = [sorted(folder.iterdir()) for folder in seen]
+    done = sh.Command(words[0])(*words[1:], _ok_code=list(range(256)), _return_cmd=True, _tty_out=False)
+    mounted = [line.split()[4] for line in done.stdout.decode().splitlines()]
+    own = Counter(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    assert mounted
+    assert Counter(point for point in mounted if not Path(point).is_relative_to(root_fs)) <= own
+    assert [sorted(folder.iterdir()) for folder in seen] == before
+    assert {file.read_text() for file in (outside / "file", library)} == {"of this machine"}
 
 
 def test_a_root_file_system_says_what_it_is(root_fs):
