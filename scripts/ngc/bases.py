@@ -12,7 +12,7 @@ from typing import Any
 
 from ngc import engine as engines
 from ngc import reference as references
-from ngc import registry
+from ngc import registry, yamlfile
 from ngc.catalog import Base, Catalog, Framework
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
@@ -167,11 +167,12 @@ def host_platform() -> str:
 
 
 def read_releases(catalog: Catalog) -> dict[str, Any]:
-    """releases.yaml: what changes between NGC releases."""
-    from ruamel.yaml import YAML
-
+    """releases.yaml: what changes between NGC releases. Raises Wrong for what is no YAML mapping."""
     file = catalog.folder / "releases.yaml"
-    return dict(YAML(typ="safe").load(file)) if file.exists() else {}
+    data = yamlfile.load_file(file) if file.exists() else {}
+    if not isinstance(data, dict):
+        raise Wrong(f"{file}:1: it holds no mapping; write one, with releases, moves and what else it is to say")
+    return data
 
 
 def read_broken(catalog: Catalog) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ngc import sizes
+from ngc import sizes, yamlfile
 from ngc.catalog import ROOT, Catalog
 
 DATA = ROOT / "docs" / "data" / "comparison.yaml"
@@ -79,9 +79,7 @@ class Data:
 def read(data: Mapping[str, Any] | None = None) -> Data:
     """The figures, of the data file or of data like it."""
     if data is None:
-        from ruamel.yaml import YAML
-
-        data = YAML(typ="safe").load(DATA)
+        data = yamlfile.load_file(DATA)
     published = {key: Figure(**entry) for key, entry in data["published"].items()}
     layers = [Layer(**entry) for entry in data["measured"]["images"]]
     return Data(data["sources"], published, layers, data["measured"])

@@ -117,7 +117,7 @@ def test_the_graph_is_made_anew():
         (f"{WORKER}.multinode.nodeCount=1", "1 is refused by the API server; write 2 or more"),
         (f"{WORKER}.resources.limits={{gpuu: 2}}", "there is no field 'gpuu' here"),
         ("kind=Deployment", "write one of: DynamoGraphDeployment"),
-        (f"{WORKER}.replicas=[", "'[' is no YAML"),
+        (f"{WORKER}.replicas=[", "mend the YAML"),
         ("spec.services.Frontend.replicas", "write PATH=VALUE, such as --set spec.services.Frontend.replicas=2"),
         ("spec..replicas=1", "cannot read '..replicas'"),
         ("=1", "write PATH=VALUE"),

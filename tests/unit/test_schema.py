@@ -115,7 +115,7 @@ spec:
     [
         (None, "names .*/crds, which is no folder"),
         ("a: b\n", "names .*/crds, which has no CRD of DynamoGraphDeployment"),
-        ("kind: DynamoGraphDeployment\n- [\n", "is no YAML file"),
+        ("kind: DynamoGraphDeployment\n- [\n", r"crd\.yaml:2: .*; mend the YAML"),
         (CRD, r"serve nvidia\.com/v1, not 'nvidia\.com/v1alpha1'; write one of those as apiVersion"),
     ],
 )

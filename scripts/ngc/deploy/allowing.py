@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ngc import yamlfile
+
 _COMMENT = re.compile(r"(?:^|(?<=\s))#+\s*allow\b(?P<rest>.*)", re.IGNORECASE)
 _RULES = re.compile(r"\s+(?P<rules>[a-z0-9-]+(?:\s*,\s*[a-z0-9-]+)*)\s*(?::\s*(?P<reason>.*))?")
 
@@ -49,11 +51,7 @@ def _read(number: int, rest: str) -> Allowance:
 
 def _values(text: str) -> Iterator[tuple[int, int]]:
     """Where the values of a YAML text stand: the first position of each, and the one after its last."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.tokens import ScalarToken
-
-    for token in YAML(typ="safe", pure=True).scan(text):
-        if isinstance(token, ScalarToken):
-            start, end = token.start_mark.index, token.end_mark.index
-            # Behind the | or > of a text of several lines there may stand a comment.
-            yield (text.find("\n", start) if token.style in ("|", ">") else start), end
+    for token in yamlfile.scalars(text, "a config"):
+        start, end = token.start_mark.index, token.end_mark.index
+        # Behind the | or > of a text of several lines there may stand a comment.
+        yield (text.find("\n", start) if token.style in ("|", ">") else start), end

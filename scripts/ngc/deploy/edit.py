@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Sequence
 from typing import Any
 
+from ngc import yamlfile
 from ngc.deploy import fields, schema
 from ngc.deploy.fields import EITHER_KEY, Schema
 from ngc.deploy.graph import Graph, of, plain
 from ngc.deploy.paths import APPEND, Keys, parse, split, text
 from ngc.errors import Wrong
+
+MOST_SHOWN = 300  # characters of a setting in a sentence
 
 
 def apply(graph: Graph, sets: Sequence[str]) -> Graph:
@@ -38,7 +40,7 @@ def apply(graph: Graph, sets: Sequence[str]) -> Graph:
 
 def _set(graph: Graph, rules: Schema, setting: str, keys: Keys, value: str) -> None:
     """Change the one field, in place."""
-    where = f"--set {setting}"
+    where = f"--set {setting if len(setting) <= MOST_SHOWN else f'{setting[:MOST_SHOWN]}...'}"
     holder, node = graph.data, rules
     for number, key in enumerate(keys):
         child = _known(graph, node, keys, number, where)
@@ -135,14 +137,14 @@ def _own(shared: Any) -> Any:
 
 def _read(node: Schema, value: str, path: str, where: str) -> Any:
     """The value as the field takes it."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        data = YAML().load(io.StringIO(value))
-    except YAMLError:
+        documents = yamlfile.editable(value, where)
+        if len(documents) > 1:
+            raise Wrong(f"{where}: the value holds {len(documents)} documents; write one")
+        data = documents[0] if documents else None
+    except Wrong:
         if node.get("type", "string") != "string":
-            raise Wrong(f"{where}: '{value}' is no YAML; {path} takes {fields.kind(node)}") from None
+            raise
         data = value
     # Whatever is written for a field of text is text: gpu=2, value=true, and JSON for a flag.
     if node.get("type") == "string" and not node.get(EITHER_KEY):

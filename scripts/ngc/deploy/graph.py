@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ngc import yamlfile
 from ngc.catalog import ROOT
 from ngc.deploy import allowing
 from ngc.errors import Wrong
@@ -143,17 +144,8 @@ def find(config: str | None, folder: Path = ROOT / "configs") -> Path:
 
 def load(path: Path) -> Graph:
     """Read a config. Raises Wrong with file and line for what is no DynamoGraphDeployment."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        text = path.read_text()
-        documents = [document for document in YAML().load_all(text) if document is not None]
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise Wrong(f"{path}:{mark.line + 1 if mark else 1}: {error.problem}; mend the YAML") from None
-    except (UnicodeDecodeError, YAMLError) as error:
-        raise Wrong(f"{path} is no YAML file: {' '.join(str(error).split())}") from None
+    text = yamlfile.read(path, yamlfile.CONFIG)
+    documents = [document for document in yamlfile.editable(text, path) if document is not None]
     graphs = [document for document in documents if isinstance(document, dict) and document.get("kind") == KIND]
     if len(graphs) != 1:
         kinds = [str(d.get("kind", "without a kind")) if isinstance(d, dict) else "no mapping" for d in documents]

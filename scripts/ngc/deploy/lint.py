@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ngc import yamlfile
 from ngc.catalog import ROOT, Catalog
 from ngc.deploy import commandline, dryrun, edit, serving
 from ngc.deploy.cluster.kubectl import Cluster
@@ -146,8 +147,6 @@ def _finding(graph: Graph, name: str, found: Found) -> Finding:
 
 
 def _subject(catalog: Catalog, graph: Graph) -> Subject:
-    from ruamel.yaml import YAML
-
     # An image of a wrong kind is a finding; rules that read images see none.
     services = tuple(s if isinstance(s.image, str) else replace(s, image=None) for s in graph.services)
     graph = replace(graph, services=services)
@@ -156,7 +155,7 @@ def _subject(catalog: Catalog, graph: Graph) -> Subject:
     engine = data.get("engine-flags")
     lines = (catalog.folder / engine).read_text() if engine else ""
     file = catalog.folder / FRONTEND_FLAGS
-    frontend = YAML(typ="safe").load(file) if file.exists() else {}
+    frontend = yamlfile.load_file(file) if file.exists() else {}
     return Subject(
         graph=graph,
         base=base,

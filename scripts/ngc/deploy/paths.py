@@ -12,7 +12,7 @@ APPEND = -1  # the place after the last element of a list, written [+]
 _PLAIN = re.compile(r"[^.\[\]\"'\\=\s]+")
 # The first key stands alone; others follow a dot, or are in brackets. A backslash keeps a dot or a bracket in the key.
 _STEP = re.compile(
-    r"""(?:^|\.)(?P<name>(?:\\.|[^.\[\]\\])+)|\[(?:(?P<index>\d+)|(?P<append>\+)|"(?P<double>[^"]+)"|'(?P<single>[^']+)')\]"""
+    r"""(?:^|\.)(?P<name>(?:\\.|[^.\[\]\\])+)|\[(?:(?P<index>\d{1,6})|(?P<append>\+)|"(?P<double>[^"]+)"|'(?P<single>[^']+)')\]"""
 )
 
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ngc import yamlfile
 from ngc.deploy import fields
 from ngc.deploy.fields import EITHER_KEY, Schema
 from ngc.deploy.graph import KIND
@@ -44,20 +45,14 @@ def current(api_version: str) -> Schema | None:
 @lru_cache(maxsize=4)
 def of(folder: Path, api_version: str) -> Schema:
     """The schema of our kind in a folder of CRDs. Raises Wrong, naming the versions that the folder has."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     if not folder.is_dir():
         raise Wrong(f"{VARIABLE} names {folder}, which is no folder; name one with the CRDs of Dynamo, or unset it")
     served: dict[str, Schema] = {}
     for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        text = file.read_text(errors="replace")
+        text = yamlfile.read(file)
         if f"kind: {KIND}\n" not in text:
             continue  # reading a CRD takes 0.1 s
-        try:
-            documents = [d for d in YAML(typ="safe").load_all(text) if isinstance(d, dict)]
-        except YAMLError as error:
-            raise Wrong(f"{VARIABLE}: {file} is no YAML file: {' '.join(str(error).split())[:200]}") from None
+        documents = [d for d in yamlfile.load_all(text, file) if isinstance(d, dict)]
         for spec in (d["spec"] for d in documents if d.get("kind") == "CustomResourceDefinition"):
             if spec["names"]["kind"] == KIND:
                 served |= {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ngc.errors import Wrong
+from ngc import yamlfile
 
 # Words that need no quotes: no YAML value of another kind (a number has one dot at most), no sign with a meaning at their start.
 _PLAIN = re.compile(
@@ -27,14 +27,7 @@ class Text:
 
     def documents(self) -> list[Any]:
         """The nodes of its documents, with their places. Raises Wrong with file and line for what is no YAML."""
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError
-
-        try:
-            return [node for node in YAML(pure=True).compose_all(self.text) if node is not None]
-        except MarkedYAMLError as error:
-            mark = error.problem_mark
-            raise Wrong(f"{self.path}:{mark.line + 1 if mark else 1}: {error.problem}; mend the YAML") from None
+        return yamlfile.nodes(self.text, self.path)
 
     def replace(self, node: Any, value: str) -> None:
         """Write another value where a scalar stands."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from posixpath import join, normpath
 from typing import Any
 
+from ngc import yamlfile
 from ngc.deploy import serving
 from ngc.deploy.commandline import flags
 from ngc.deploy.graph import Graph, Service, plain
 from ngc.deploy.paths import Keys
 from ngc.deploy.rules.rule import ERROR, WARNING, Found, Subject, entries, get, in_main, rule
+from ngc.errors import Wrong
 
 KINDS = ("tensor", "pipeline", "data")  # of parallelism: the fields of serving.Parallel
 
@@ -28,12 +30,9 @@ class EngineFile:
     @property
     def data(self) -> Mapping[str, Any] | None:
         """Its content, None where that is no mapping."""
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
         try:
-            data = plain(YAML(typ="safe").load(self.text or ""))
-        except YAMLError:
+            data = plain(yamlfile.load(self.text or "", self.path))
+        except Wrong:
             return None
         return {} if data is None else data if isinstance(data, Mapping) else None
 

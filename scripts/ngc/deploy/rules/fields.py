@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ngc import yamlfile
 from ngc.deploy import allowing, schema
 from ngc.deploy import quantity as quantities
 from ngc.deploy.paths import Keys
@@ -109,4 +110,4 @@ def allow_unread(subject: Subject) -> Iterator[Found]:
 
 def _comments(subject: Subject) -> list[allowing.Allowance]:
     """The comments of the file that allow something. A config that was changed by --set has those of its file."""
-    return allowing.read(subject.graph.path.read_text())
+    return allowing.read(yamlfile.read(subject.graph.path, yamlfile.CONFIG))
