@@ -1,11 +1,14 @@
 """The workflows for a user's own runners: pinned, with few rights, and made of commands that exist. actionlint is in lint."""
 
+import os
 import re
 import shlex
 import sys
 
 import pytest
+import sh
 from invoke.parser import Parser
+from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
 from ngc import listing
@@ -100,6 +103,46 @@ def test_secrets_reach_only_the_steps_that_need_them(workflows):
         for job in data["jobs"].values():
             assert "secrets." not in str(job.get("env", ""))
     assert "secrets." not in str([workflows["checks.yml"], workflows["stand-in.yml"]])
+
+
+def test_a_login_is_the_jobs_own_and_goes_before_anything_that_was_built_runs(workflows):
+    """Only its own steps see it; the runner's logins, which `push` needs, stay as they are."""
+    own = {"DOCKER_CONFIG": "${{ runner.temp }}/docker-config"}
+    seen = 0
+    for data in workflows.values():
+        for job in data["jobs"].values():
+            steps = job["steps"]
+            for number in [n for n, step in enumerate(steps) if "docker login" in step.get("run", "")]:
+                seen += 1
+                assert own.items() <= steps[number]["env"].items()
+                last = next(n for n, step in enumerate(steps) if step.get("run") == 'rm -rf "$DOCKER_CONFIG"')
+                assert (steps[last]["if"], steps[last]["env"]) == ("always()", own)
+                assert own.items() <= steps[last - 1]["env"].items()
+                assert not any("invoke test" in step.get("run", "") for step in steps[:last])
+                assert not any("DOCKER_CONFIG" in str(step) for step in steps[last + 1 :])
+            assert "docker logout" not in str(steps)
+    assert seen == 2
+
+
+def test_no_text_of_a_build_leaves_its_fence_in_the_report(workflows, tmp_path):
+    (step,) = [
+        step for step in workflows["bump.yml"]["jobs"]["move"]["steps"] if step.get("name") == "Write the report"
+    ]
+    said = "step 1\n```\n# forged <img src=x>\n`````` \n~~~\n\n@everyone"
+    (tmp_path / "bump").mkdir()
+    (tmp_path / "bump" / "build.txt").write_text(said)
+    (tmp_path / "bump" / "moved.txt").write_text("long\n" * 10_000 + "x" * 100_000)
+    environment = {"FRAMEWORK": "vllm", "TO": "1.0.0", "BUILD": "failure", "TEST": "", "GITHUB_STEP_SUMMARY": "summary"}
+    sh.Command("bash")(
+        "-eo", "pipefail", "-c", step["run"], _cwd=str(tmp_path), _env={**environment, "PATH": os.environ["PATH"]}
+    )
+    text = (tmp_path / "bump" / "report.md").read_text()
+    tokens = MarkdownIt().parse(text)
+    fences = [token.content for token in tokens if token.type == "fence"]
+    assert fences[1:] == [f"{said}\n", "not run\n", "not run\n"]
+    assert "forged" not in "".join(token.content for token in tokens if token.type == "inline")
+    assert len(text) < 65536, "GitHub takes no longer text"
+    assert (tmp_path / "bump" / "draft").exists()
 
 
 def test_every_script_and_verb_of_a_workflow_exists(root, workflows):
