@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from ngc import registry, registry_write
+from ngc import manifests, registry_write
 from ngc.errors import Failed
-from ngc.extract.sources import checked, valid
+from ngc.manifests import Manifest, valid
 from ngc.reference import Reference
 from ngc.registry import Access
 
@@ -19,19 +17,25 @@ JOBS = 4  # blobs on their way at once
 _ASKERS = 8  # questions at once
 _ELSEWHERE = ("foreign", "nondistributable")  # in the media type of layers that registries do not keep
 _INSTEAD = "or choose another --registry"
+_DEEPEST, _MOST, _LARGEST = (
+    3,
+    500,
+    64 << 20,
+)  # indexes in each other, manifests and their bytes of one image; real ones stay far below
 
 # Told of the work: ("start" | "sent" | "mounted", digest, bytes that are there, size).
 Listener = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Stored:
     """A manifest or index as it was sent; `name` is what it is stored under, its digest or a tag."""
 
     name: str
     digest: str
     kind: str  # media type
     data: bytes = field(repr=False)
+    content: Manifest = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Copy:
     target: Reference
     digest: str
     platforms: tuple[str, ...]
-    manifests: tuple[Manifest, ...]
+    manifests: tuple[Stored, ...]
     blobs: dict[str, int]
     there: frozenset[str]
     mounted: dict[str, str]  # digest: repository
@@ -77,9 +81,9 @@ def _planned(source: Reference, target: Reference, before: Sequence[Copy]) -> Co
     tag = (
         target.tag or source.digest or "latest"
     )  # of an image that is named by its digest alone nothing more is stored
-    manifests = list(_manifests(asked, source.digest or tag))
-    top = manifests[-1]
-    blobs = dict(blob for manifest in manifests for blob in _blobs(manifest))
+    found = _manifests(asked, source.digest or tag)
+    top = found[-1]
+    blobs = dict(blob for stored in found for blob in _blobs(stored))
     done = registry_write.there(asking, f"/manifests/{tag}") == top.digest
     with ThreadPoolExecutor(_ASKERS) as pool:
         answers = pool.map(lambda name: done or registry_write.there(asking, f"/blobs/{name}"), blobs)
@@ -89,35 +93,41 @@ def _planned(source: Reference, target: Reference, before: Sequence[Copy]) -> Co
     }
     near |= dict.fromkeys(blobs, source.repository) if source.host == target.host else {}
     mounted = {name: near[name] for name in blobs if name not in there and name in near}
-    index = json.loads(top.data)
-    platforms = tuple(registry.of_platforms(index)) if "manifests" in index else ()
-    named = [*manifests[:-1], Manifest(top.digest, top.digest, top.kind, top.data)]
-    named.append(Manifest(tag, top.digest, top.kind, top.data))
-    return Copy(source, target, top.digest, platforms, tuple(named), blobs, there, mounted, done)
+    platforms = tuple(filter(None, top.content.platforms))
+    named = (*found, replace(top, name=tag))
+    return Copy(source, target, top.digest, platforms, named, blobs, there, mounted, done)
 
 
-def _manifests(access: Access, name: str) -> Iterator[Manifest]:
-    """An image's manifests, those that an index names before the index, attestations included."""
-    answer = access.get(f"/manifests/{name}", {"Accept": ", ".join(registry.MANIFESTS)})
+def _manifests(access: Access, name: str) -> list[Stored]:
+    """An image's manifests, those that an index names before the index, attestations included; each once. Raises Failed for too many."""
+    found: dict[str, Stored] = {}
     title = str(access.reference)
-    digest = valid(name, title) if name.startswith("sha256:") else registry.digest_of(answer.data)
-    data = checked(answer.data, digest, title)
-    content: dict[str, Any] = json.loads(data)
-    if "manifests" not in content and "layers" not in content:
-        raise Failed(
-            f"{title} is neither an image nor an index, but {content.get('mediaType', 'of an old kind')}; name another one"
-        )
-    for entry in content.get("manifests", ()):
-        yield from _manifests(access, entry["digest"])
-    kind = content.get("mediaType") or answer.headers.get("Content-Type", registry.MANIFESTS[2])
-    yield Manifest(digest, digest, kind, data)
+
+    def one(name: str, depth: int) -> None:
+        if depth > _DEEPEST or len(found) >= _MOST or sum(len(each.data) for each in found.values()) > _LARGEST:
+            raise Failed(f"{title} is an index of more manifests than an image has; name another one")
+        answer = access.get(f"/manifests/{name}", {"Accept": ", ".join(manifests.KINDS)})
+        digest = manifests.digest_of(answer.data)
+        if name.startswith("sha256:"):
+            manifests.checked(answer.data, name, title)
+        manifest = access.read(answer, Manifest, "manifest")
+        if manifest.manifests is None and manifest.layers is None:
+            kind = manifest.mediaType or "of an old kind"
+            raise Failed(f"{title} is neither an image nor an index, but {kind}; name another one")
+        for entry in manifest.manifests or ():
+            if valid(entry.digest, title) not in found:
+                one(entry.digest, depth + 1)
+        kind = manifest.mediaType or answer.headers.get("Content-Type") or manifests.KINDS[2]
+        found[digest] = Stored(digest, digest, kind, answer.data, manifest)
+
+    one(name, 0)
+    return list(found.values())
 
 
-def _blobs(manifest: Manifest) -> Iterator[tuple[str, int]]:
-    content = json.loads(manifest.data)
-    for entry in (content.get("config"), *content.get("layers", ())):
-        if entry and not any(word in entry.get("mediaType", "") for word in _ELSEWHERE):
-            yield valid(entry["digest"], manifest.digest), entry["size"]
+def _blobs(stored: Stored) -> Iterator[tuple[str, int]]:
+    for entry in (stored.content.config, *(stored.content.layers or ())):
+        if entry is not None and not any(word in entry.kind for word in _ELSEWHERE):
+            yield valid(entry.digest, stored.digest), entry.size
 
 
 def run(copies: Sequence[Copy], listen: Listener) -> None:
@@ -147,8 +157,8 @@ def _run(copy: Copy, listen: Listener) -> None:
             for future in futures:
                 future.cancel()
             raise
-    for manifest in copy.manifests:
-        registry_write.put_manifest(target, manifest.name, manifest.data, manifest.kind)
+    for stored in copy.manifests:
+        registry_write.put_manifest(target, stored.name, stored.data, stored.kind)
     kept = registry_write.there(target, f"/manifests/{copy.manifests[-1].name}")
     if kept != copy.digest:
         raise Failed(

@@ -9,7 +9,7 @@ from ngc.errors import Wrong
 
 HUB = "docker.io"
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REGISTRY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?")
 # NVIDIA's version tags, e.g. 0.6.1, 0.6.1.post1, 0.8.1-cuda13, 1.3.0-dev.1 (docs.nvidia.com/dynamo, release artifacts).
@@ -51,7 +51,7 @@ def parse(text: str) -> Reference:
     good = (
         _NAME.fullmatch(repository)
         and (not registry or _REGISTRY.fullmatch(registry))
-        and (not colon or _TAG.fullmatch(tag))
+        and (not colon or TAG.fullmatch(tag))
         and ("@" not in text or _DIGEST.fullmatch(digest))
     )
     if not good:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
 from ngc.errors import Failed, Wrong
 from ngc.extract.blobs import Checked, Download, Stopped
-from ngc.registry import MANIFESTS, Access
-
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+from ngc.manifests import KINDS
+from ngc.registry import Access
+from ngc.transport import Answer, Request
 
 PIECE = (
     16 << 20
@@ -29,7 +27,7 @@ class _Lost(Exception):  # no error: the upload begins again
 
 def there(access: Access, path: str) -> str | None:
     """The digest of what a registry has at /blobs/DIGEST or /manifests/NAME, None where there is nothing."""
-    answer = access.ask(path, {"Accept": ", ".join(MANIFESTS)}, method="HEAD")
+    answer = access.send(Request(path, {"Accept": ", ".join(KINDS)}, "HEAD"))
     if answer.status == 404:
         return None
     if answer.status != 200:
@@ -49,7 +47,7 @@ def refusal(access: Access, status: int) -> Wrong | Failed:
 
 def put_manifest(access: Access, name: str, data: bytes, kind: str) -> None:
     """Store a manifest or index under a tag or its digest. All that it names must be there."""
-    answer = access.ask(f"/manifests/{name}", {"Content-Type": kind}, method="PUT", body=data)
+    answer = access.send(Request(f"/manifests/{name}", {"Content-Type": kind}, "PUT", data, upload=True))
     if answer.status not in (200, 201, 202):
         raise refusal(access, answer.status)
 
@@ -86,7 +84,7 @@ class Upload:
         """Open an upload; True if there is nothing to upload."""
         mount = f"?mount={quote(self._digest)}&from={quote(mount_from)}" if mount_from else ""
         for number in range(TRIES):
-            answer = self._target.ask(f"/blobs/uploads/{mount}", {}, method="POST", body=b"")
+            answer = self._target.send(Request(f"/blobs/uploads/{mount}", {}, "POST", b""))
             if answer.status not in _TRANSIENT or number + 1 == TRIES:
                 break
             if self._stop.wait(0.1 * 4**number):
@@ -100,7 +98,7 @@ class Upload:
         self._piece = max(PIECE, int(least)) if least.isdigit() else PIECE
         return False
 
-    def _moved(self, answer: BaseHTTPResponse) -> None:
+    def _moved(self, answer: Answer) -> None:
         """Take over where the upload goes on: an address, whole or on the same host."""
         if place := answer.headers.get("Location"):
             self._place = urljoin(self._place or self._target.root, place)
@@ -137,7 +135,7 @@ class Upload:
         """Send bytes once: None if the registry took them, else what to say if it never does. Raises what no second try mends."""
         headers = {"Content-Type": _BYTES, "Content-Range": f"{at}-{end - 1}"}
         try:
-            answer = self._target.ask(self._place, headers, method="PATCH", body=data)
+            answer = self._target.send(Request(self._place, headers, "PATCH", data, upload=True))
         except Failed as error:
             return error
         if answer.status in (201, 202, 204):
@@ -152,7 +150,7 @@ class Upload:
     def _progress(self, otherwise: int) -> int:
         """How many bytes the registry has; the same as before if it cannot say now."""
         try:
-            answer = self._target.ask(self._place, {})
+            answer = self._target.send(Request(self._place, {}))
         except Failed:
             return otherwise
         if answer.status == 404:
@@ -167,7 +165,7 @@ class Upload:
     def _close(self) -> None:
         place = f"{self._place}{'&' if '?' in self._place else '?'}digest={quote(self._digest)}"
         try:
-            answer = self._target.ask(place, {"Content-Type": _BYTES}, method="PUT", body=b"")
+            answer = self._target.send(Request(place, {"Content-Type": _BYTES}, "PUT", b"", upload=True))
         except Failed:
             if there(self._target, f"/blobs/{self._digest}"):  # the answer was lost, not the blob
                 return

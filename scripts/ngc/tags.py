@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sys
 import time
@@ -11,16 +10,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from ngc import files, registry
+import msgspec
+from msgspec import Struct
+
+from ngc import files, manifests, reference, registry
 from ngc.errors import Failed
 from ngc.reference import Reference
 
 _NEXT = re.compile(r"<([^>]+)>\s*;[^,]*\brel=\"?next\"?")
 _PAGE = 1000  # tags that are asked for at once; a registry may give fewer
-_PAGES = 1000  # more than that and a registry leads in circles
+_PAGES, _MOST = 100, 100_000  # more pages or tags than that and a registry leads in circles
 _INSTEAD = "or name a copy of the registry with --mirror=HOST"
 
 
@@ -38,6 +39,21 @@ class Answer:
     def age(self) -> float:
         """Seconds."""
         return max(0.0, time.time() - self.asked)
+
+
+class _Page(Struct):
+    """A page of tags."""
+
+    tags: tuple[str, ...] | None = None
+
+
+class _Kept(Struct, frozen=True):
+    """An answer as it is kept between runs; fields as in `Answer`."""
+
+    image: str
+    asked: float
+    tags: tuple[str, ...]
+    platforms: dict[str, tuple[str, ...]]
 
 
 def ask(image: Reference, want: Callable[[tuple[str, ...]], str | None]) -> Answer:
@@ -59,25 +75,26 @@ def ask(image: Reference, want: Callable[[tuple[str, ...]], str | None]) -> Answ
 
 
 def listed(access: registry.Access) -> tuple[str, ...]:
-    """All tags, page by page (Link header). Raises as `Access.get`."""
-    tags: list[str] = []
-    query = f"n={_PAGE}"
-    for _ in range(_PAGES):
+    """All tags, page by page (Link header); what is no tag is none. Raises as `Access.get`."""
+    tags: dict[str, None] = {}
+    query, asked = f"n={_PAGE}", set[str]()
+    while query not in asked and len(asked) < _PAGES and len(tags) < _MOST:
+        asked.add(query)
         answer = access.get(f"/tags/list?{query}", {})
-        tags += json.loads(answer.data).get("tags") or ()
+        tags |= dict.fromkeys(filter(reference.TAG.fullmatch, access.read(answer, _Page, "list of tags").tags or ()))
         following = _NEXT.search(answer.headers.get("Link", ""))
         if not following:
-            return tuple(dict.fromkeys(tags))
+            return tuple(tags)
         query = urlsplit(following[1]).query
     raise Failed(f"{access.reference.host} sends page after page of the tags of {access.reference}; try again later")
 
 
 def _platforms(access: registry.Access, tag: str) -> tuple[str, ...]:
-    _, manifest = registry.read_manifest(access, tag)
-    if "manifests" in manifest:
-        return tuple(registry.of_platforms(manifest))
-    config = json.loads(access.get(f"/blobs/{manifest['config']['digest']}", {}).data)
-    return (f"{config.get('os', 'linux')}/{config.get('architecture', '')}",)
+    _, manifest = access.manifest(tag)
+    if manifest.manifests is not None:
+        return tuple(filter(None, manifest.platforms))
+    described, _ = manifests.parts(manifest, str(access.reference))
+    return tuple(filter(None, (access.config(described.digest).platform,)))
 
 
 def _file(image: Reference) -> Path | None:
@@ -92,31 +109,27 @@ def _keep(answer: Answer) -> None:
     path = _file(answer.image)
     if path is None:
         return
-    data: dict[str, Any] = {"image": str(answer.image), "asked": answer.asked, "tags": answer.tags}
-    older = _read(path) or {"platforms": {}}
-    data["platforms"] = {tag: names for tag, names in older["platforms"].items() if tag in answer.tags} | dict(
-        answer.platforms
-    )
+    older = _read(path)
+    platforms = {tag: names for tag, names in older.platforms.items() if tag in answer.tags} if older else {}
+    kept = _Kept(str(answer.image), answer.asked, answer.tags, platforms | dict(answer.platforms))
     with suppress(OSError):  # without a cache there is no answer for a bad day; today's is good
-        files.write(path, json.dumps(data))
+        files.write(path, msgspec.json.encode(kept))
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> _Kept | None:
     """A kept answer, None where there is none or a damaged one."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text())
-        return {key: data[key] for key in ("tags", "platforms", "asked")}
-    except (OSError, ValueError, KeyError, TypeError):
+        return msgspec.json.decode(path.read_bytes(), type=_Kept)
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 
 def _older(image: Reference, why: str) -> Answer:
     path = _file(image)
-    data = _read(path) if path else None
-    if data is None:
+    kept = _read(path) if path else None
+    if kept is None:
         raise Failed(why)
-    platforms = {tag: tuple(names) for tag, names in data["platforms"].items()}
-    answer = Answer(image, tuple(data["tags"]), float(data["asked"]), platforms, why)
+    answer = Answer(image, kept.tags, kept.asked, kept.platforms, why)
     print(f"{why.partition(';')[0]}; this is its answer of {since(answer.age)} ago", file=sys.stderr)
     return answer
 

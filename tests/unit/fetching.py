@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ngc import registry as registries
+from ngc import transport
 from ngc.extract import run
 from ngc.extract.asking import Request
 
@@ -29,8 +29,7 @@ extract:
 def no_connections_left():
     """Each test asks with a pool of its own: certificates are read when it is made."""
     yield
-    registries._pool().clear()
-    registries._pool.cache_clear()
+    transport.forget()
 
 
 @pytest.fixture(name="extract")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import sh
 
-from ngc import registry as registries
+from ngc import transport
 from ngc.errors import Failed, Wrong
 from ngc.extract import asking
 
@@ -77,7 +77,7 @@ def secure_registry(folder):
         subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log) as child,
     ):
         try:
-            wait_for(lambda: registries._speaks_tls(host), f"a registry on {host}")
+            wait_for(lambda: transport.speaks_tls(host), f"a registry on {host}")
             yield host, certificate
         finally:
             child.terminate()
@@ -101,8 +101,6 @@ def test_tls_and_a_login(extract, engine, tmp_path, monkeypatch, image, unique):
             docker("image", "rm", "--force", name)
         with pytest.raises(Failed, match=r"cannot be reached .*certificate verify failed"):
             extract(name)
-        registries._pool().clear()
-        registries._pool.cache_clear()
         monkeypatch.setenv("NGC_CA", str(certificate))
         extract(name)
         assert extract.text("data/0") == "new"

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from ngc import engine as engines
-from ngc import registry as registries
+from ngc import proxies
 from ngc.errors import Failed, Wrong
 from ngc.extract import blobs
 
@@ -146,4 +146,4 @@ def test_a_proxy_counts_but_not_for_this_machine(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://proxy.invalid:3128")
     monkeypatch.setenv("no_proxy", "inside.invalid")
     asked = ["https://nvcr.io/v2/", "https://inside.invalid/v2/", "https://127.0.0.1:5000/v2/", "https://localhost/v2/"]
-    assert [registries._proxy(url) for url in asked] == ["http://proxy.invalid:3128", None, None, None]
+    assert [proxies.of(url) for url in asked] == [proxies.Proxy("http://proxy.invalid:3128"), None, None, None]

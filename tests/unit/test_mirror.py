@@ -10,10 +10,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from ngc import bases, catalog, copying, mirror, reference, registry_write
+from ngc import bases, catalog, copying, manifests, mirror, reference, registry_write
 from ngc import engine as engines
 from ngc.errors import Failed, Wrong
-from ngc.registry import MANIFESTS
+from ngc.manifests import KINDS
 
 from .fronting import push
 from .releasing import Made, layer, push_release, release
@@ -33,7 +33,7 @@ def base(registry, unique):
 
 
 def get(host, path):
-    with urlopen(Request(f"http://{host}/v2/{path}", headers={"Accept": ", ".join(MANIFESTS)})) as answer:
+    with urlopen(Request(f"http://{host}/v2/{path}", headers={"Accept": ", ".join(KINDS)})) as answer:
         return answer.read()
 
 
@@ -57,7 +57,7 @@ def test_every_platform_and_the_attestation_arrive_byte_for_byte(base, registry,
     for entry in index["manifests"]:
         manifest = json.loads(get(registry, f"{name}/manifests/{entry['digest']}"))
         for blob in (manifest["config"], *manifest["layers"]):
-            assert copying.registry.digest_of(get(registry, f"{name}/blobs/{blob['digest']}")) == blob["digest"]
+            assert manifests.digest_of(get(registry, f"{name}/blobs/{blob['digest']}")) == blob["digest"]
     assert done.platforms == ("linux/amd64", "linux/arm64")
 
 

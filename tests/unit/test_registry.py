@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ngc import bases, catalog, reference, registry
+from ngc import bases, catalog, logins, reference, registry, transport
 from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
+from ngc.manifests import digest_of
 
 
 @dataclass
@@ -29,19 +30,21 @@ CONFIG = {"config": {"User": "dynamo", "Labels": {"a": "b"}}}
 
 
 def answer(served: Served, path: str):
-    manifest = {"config": {"digest": "sha256:" + "c" * 64}, "layers": [{"size": served.size}, {"size": 1}]}
+    layers = [{"digest": "sha256:" + letter * 64, "size": size} for letter, size in (("d", served.size), ("e", 1))]
+    config = json.dumps(CONFIG).encode()
+    manifest = json.dumps({"config": {"digest": digest_of(config), "size": len(config)}, "layers": layers}).encode()
     index = {
         "manifests": [
-            {"digest": "sha256:" + "a" * 64, "platform": {"os": "linux", "architecture": "amd64"}},
-            {"digest": "sha256:" + "b" * 64, "platform": {"os": "unknown", "architecture": "unknown"}},
+            {"digest": digest_of(manifest), "size": 1, "platform": {"os": "linux", "architecture": "amd64"}},
+            {"digest": "sha256:" + "b" * 64, "size": 1, "platform": {"os": "unknown", "architecture": "unknown"}},
         ]
     }
     return {
-        "/v2/team/app/manifests/1.0.0": index,
-        "/v2/team/app/manifests/sha256:" + "a" * 64: manifest,
-        "/v2/team/app/blobs/sha256:" + "c" * 64: CONFIG,
-        "/token?service=here&scope=repository%3Ateam%2Fapp%3Apull": {"token": served.token},
-    }.get(path)
+        "/v2/team/app/manifests/1.0.0": json.dumps(index).encode(),
+        f"/v2/team/app/manifests/{digest_of(manifest)}": manifest,
+        f"/v2/team/app/blobs/{digest_of(config)}": config,
+        "/token?service=here&scope=repository%3Ateam%2Fapp%3Apull": json.dumps({"token": served.token}).encode(),
+    }.get(path, b"")
 
 
 @pytest.fixture
@@ -56,8 +59,8 @@ def served():
                 allowed = state.login is None or given == "Basic " + base64.b64encode(state.login.encode()).decode()
             else:
                 allowed = state.token is None or given == f"Bearer {state.token}"
-            body = json.dumps(answer(state, self.path)).encode()
-            status = state.status or (401 if not allowed else 200 if body != b"null" else 404)
+            body = answer(state, self.path)
+            status = state.status or (401 if not allowed else 200 if body else 404)
             self.send_response(status)
             if status == 401:
                 realm = f'Bearer realm="http://{state.host}/token",service="here",scope="repository:team/app:pull"'
@@ -77,7 +80,7 @@ def served():
     server.shutdown()
     thread.join()
     server.server_close()
-    registry._pool().clear()
+    transport.forget()
 
 
 def image(served, tag="1.0.0"):
@@ -121,7 +124,7 @@ def test_a_credential_helper_is_asked(served, tmp_path, monkeypatch):
 
 def test_ngc_is_asked_with_the_api_key(monkeypatch):
     monkeypatch.setenv("NGC_API_KEY", "key")
-    assert registry.credentials("nvcr.io") == ("$oauthtoken", "key")
+    assert logins.find(reference.parse("nvcr.io/nvidia/x:1")) == logins.Login("$oauthtoken", "key")
 
 
 def test_a_missing_login_is_said_with_the_command(served, tmp_path, monkeypatch):

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ngc import bases, engine, output, reference, registry
+import msgspec
+
+from ngc import bases, engine, manifests, output, reference, registry
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import posixpath
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from ngc import registry
+from msgspec import Struct
+
+from ngc import manifests
 from ngc.errors import Failed, Wrong
 from ngc.extract.blobs import Stream
 from ngc.extract.layers import FILE, SYMLINK, members
-from ngc.extract.sources import Blob, checked, valid
+from ngc.extract.sources import Blob
 from ngc.extract.tape import Tape
+from ngc.manifests import Config, Manifest, RunConfig, Type, checked, digest_of, valid
 
-_LARGEST_JSON = 1 << 26
+_DEEPEST = 3  # indexes in each other
+_TAG = "org.opencontainers.image.ref.name"  # of an entry in a layout's index
+# What archives that are compressed as a whole begin with, and what unpacks them.
+_PACKED = {b"\x1f\x8b": "gunzip", b"\x28\xb5\x2f\xfd": "unzstd", b"\xfd7zXZ": "unxz", b"BZh": "bunzip2"}
+
+
+class _Saved(Struct, frozen=True):
+    """An image of `docker save`: its config and layers by their files."""
+
+    Config: str
+    Layers: tuple[str, ...]
+    RepoTags: tuple[str, ...] | None = None
 
 
 class FromFiles:
@@ -27,16 +39,16 @@ class FromFiles:
 
     kept = True
 
-    def __init__(self, path: Path, platform: str, opened: Callable[[str], Stream | None]) -> None:
-        self.name, self.platform = str(path), platform
+    def __init__(self, path: Path, tag: str | None, platform: str, opened: Callable[[str], Stream | None]) -> None:
+        self.name, self.platform, self._tag = str(path), platform, tag
         self._opened = opened
 
     @cached_property
-    def _found(self) -> tuple[str, dict[str, Any], tuple[tuple[str, Blob], ...]]:
-        """(digest, config as it stands there, layers with the names of their files)."""
-        if self._bytes("oci-layout") is not None and (index := self._json("index.json")):
+    def _found(self) -> tuple[str, Config, tuple[tuple[str, Blob], ...]]:
+        """(digest, config, layers with the names of their files)."""
+        if self._bytes("oci-layout") is not None and (index := self._read("index.json", Manifest)):
             return self._of_layout(index)
-        if saved := self._json("manifest.json"):
+        if saved := self._read("manifest.json", tuple[_Saved, ...]):
             return self._of_docker(saved)
         raise Wrong(
             f"{self.name} is neither an OCI layout nor a `docker save` archive; it has no index.json and no manifest.json"
@@ -46,8 +58,8 @@ class FromFiles:
     def digest(self) -> str:
         return self._found[0]
 
-    def config(self) -> Mapping[str, Any]:
-        return self._found[1].get("config") or {}
+    def config(self) -> RunConfig:
+        return self._found[1].run
 
     def blobs(self, paths: Sequence[bytes]) -> tuple[Blob, ...]:  # noqa: ARG002  # all layers, whatever is wanted
         return tuple(blob for _, blob in self._found[2])
@@ -62,48 +74,59 @@ class FromFiles:
     def close(self) -> None:
         pass
 
-    def _of_layout(self, index: dict[str, Any]) -> tuple[str, dict[str, Any], tuple[tuple[str, Blob], ...]]:
+    def _of_layout(self, index: Manifest) -> tuple[str, Config, tuple[tuple[str, Blob], ...]]:
         digest, manifest = "", index
-        while "manifests" in manifest:
-            entries = [e for e in manifest["manifests"] if e.get("platform", {}).get("os") != "unknown"]
-            if len(entries) == 1:
-                digest = entries[0]["digest"]
-            elif any("platform" not in entry for entry in entries):
-                raise Wrong(f"{self.name} holds {len(entries)} images; save the one that is wanted alone")
-            else:
-                digest = registry.choose_platform(self.name, manifest, self.platform, "or save another image")
-            manifest = json.loads(self._blob(digest))
-        config = json.loads(self._blob(manifest["config"]["digest"]))
+        for _ in range(_DEEPEST):
+            if manifest.manifests is None:
+                break
+            digest = self._chosen(manifest, manifest is index)
+            manifest = self._decoded(self._blob(digest), Manifest)
+        described, layers = manifests.parts(manifest, self.name)
+        config = self._decoded(self._blob(described.digest), Config)
         self._check(config)
-        layers = tuple(
-            (_blob_name(layer["digest"]), Blob(layer["digest"], valid(layer["digest"], self.name), layer["size"]))
-            for layer in manifest["layers"]
+        return (
+            digest,
+            config,
+            tuple((_blob_name(each.digest), Blob(each.digest, each.digest, each.size)) for each in layers),
         )
-        return digest, config, layers
 
-    def _of_docker(self, saved: list[dict[str, Any]]) -> tuple[str, dict[str, Any], tuple[tuple[str, Blob], ...]]:
-        if len(saved) != 1:
-            names = [tag for image in saved for tag in image.get("RepoTags") or ()]
+    def _chosen(self, index: Manifest, top: bool) -> str:
+        """The digest that an index means: the only one, the one of the tag asked for, or that of the platform."""
+        entries = [each for each in index.manifests or () if each.platform is None or each.platform.os != "unknown"]
+        if top and self._tag is not None:
+            tags = {(each.annotations or {}).get(_TAG): each for each in entries}
+            if self._tag not in tags:
+                raise Wrong(
+                    f"{self.name} has no {self._tag}; it has {', '.join(filter(None, tags)) or 'no tags'}: choose one"
+                )
+            entries = [tags[self._tag]]
+        if len(digests := {each.digest for each in entries}) == 1:
+            return digests.pop()
+        if any(each.platform is None for each in entries):
+            names = ", ".join(filter(None, ((each.annotations or {}).get(_TAG) for each in entries)))
             raise Wrong(
-                f"{self.name} holds {len(saved)} images ({', '.join(names)}); save the one that is wanted alone"
+                f"{self.name} holds {len(digests)} images; name one as {self.name}:TAG ({names or 'it has no tags'})"
             )
-        data = self._bytes(saved[0]["Config"])
-        if data is None:
-            raise Failed(f"{self.name} has no {saved[0]['Config']}, which its manifest names; save the image again")
-        config = json.loads(data)
-        self._check(config)
-        unpacked, names = config["rootfs"]["diff_ids"], saved[0]["Layers"]
-        if len(unpacked) != len(names):
-            raise Failed(f"{self.name} has {len(names)} layers and names {len(unpacked)}; save the image again")
-        layers = tuple(
-            (name, Blob(digest, valid(digest, self.name))) for name, digest in zip(names, unpacked, strict=True)
-        )
-        return "sha256:" + hashlib.sha256(data).hexdigest(), config, layers
+        return manifests.choose(self.name, index, self.platform, "or save another image")
 
-    def _check(self, config: Mapping[str, Any]) -> None:
-        here = f"{config.get('os', 'linux')}/{config.get('architecture', '')}"
-        if config.get("architecture") and here != self.platform:
-            raise Wrong(f"{self.name} is {here}, not {self.platform}; add --platform={here}")
+    def _of_docker(self, saved: tuple[_Saved, ...]) -> tuple[str, Config, tuple[tuple[str, Blob], ...]]:
+        if len(saved) != 1:
+            names = ", ".join(tag for image in saved for tag in image.RepoTags or ())
+            raise Wrong(f"{self.name} holds {len(saved)} images ({names}); save the one that is wanted alone")
+        data = self._bytes(saved[0].Config)
+        if data is None:
+            raise Failed(f"{self.name} has no {saved[0].Config}, which its manifest names; save the image again")
+        config = self._decoded(data, Config)
+        self._check(config)
+        unpacked, files = config.diff_ids, saved[0].Layers
+        if len(unpacked) != len(files):
+            raise Failed(f"{self.name} has {len(files)} layers and names {len(unpacked)}; save the image again")
+        pairs = zip(files, unpacked, strict=True)
+        return digest_of(data), config, tuple((name, Blob(digest, valid(digest, self.name))) for name, digest in pairs)
+
+    def _check(self, config: Config) -> None:
+        if config.platform not in ("", self.platform):
+            raise Wrong(f"{self.name} is {config.platform}, not {self.platform}; add --platform={config.platform}")
 
     def _blob(self, digest: str) -> bytes:
         data = self._bytes(_blob_name(valid(digest, self.name)))
@@ -111,31 +134,49 @@ class FromFiles:
             raise Failed(f"{self.name} has no {digest}, which it names; save the image again")
         return checked(data, digest, self.name)
 
-    def _json(self, name: str) -> Any:
+    def _read(self, name: str, kind: type[Type]) -> Type | None:
         data = self._bytes(name)
-        try:
-            return json.loads(data) if data is not None else None
-        except ValueError:
-            raise Failed(f"{self.name}: {name} cannot be read; save the image again") from None
+        return None if data is None else manifests.decode(data, kind, f"{self.name}: {name}", "save the image again")
+
+    def _decoded(self, data: bytes, kind: type[Type]) -> Type:
+        return manifests.decode(data, kind, f"what {self.name} says of its image", "save the image again")
 
     def _bytes(self, name: str) -> bytes | None:
         stream = self._opened(name)
         if stream is None:
             return None
-        data = stream.read(_LARGEST_JSON)
-        stream.close()
+        try:
+            data = stream.read(manifests.MOST + 1)
+        finally:
+            stream.close()
+        if len(data) > manifests.MOST:
+            raise Failed(
+                f"{self.name}: {name} has more than {manifests.MOST >> 20} MiB, which no manifest has; refused"
+            )
         return data
 
 
-def source(path: Path, platform: str) -> FromFiles:
+def find(text: str) -> tuple[Path, str | None] | None:
+    """(path, tag) of an image that lies in files, named as PATH or PATH:TAG; None where there is no such path."""
+    head, _, tag = text.rpartition(":")
+    if Path(text).exists():
+        return Path(text), None
+    return (Path(head), tag) if head and tag and "/" not in tag and Path(head).exists() else None
+
+
+def source(path: Path, tag: str | None, platform: str) -> FromFiles:
     """The image in a folder or file. Raises Wrong for what is neither."""
     if path.is_dir():
-        return FromFiles(path, platform, lambda name: _in_folder(path, name))
+        return FromFiles(path, tag, platform, lambda name: _in_folder(path, name))
+    if not path.is_file():
+        raise Wrong(f"{path} is no file and no folder; name an OCI layout or a `docker save` archive")
     with path.open("rb") as file:
-        if file.read(2) == b"\x1f\x8b":
-            raise Wrong(f"{path} is compressed; unpack it first (gunzip), its layers are read in any order")
+        first = file.read(8)
+    for magic, program in _PACKED.items():
+        if first.startswith(magic):
+            raise Wrong(f"{path} is compressed; unpack it first ({program}), its layers are read in any order")
     places = dict(_places(path))
-    return FromFiles(path, platform, lambda name: _in_archive(path, places, name))
+    return FromFiles(path, tag, platform, lambda name: _in_archive(path, places, name))
 
 
 def _in_folder(path: Path, name: str) -> IO[bytes] | None:

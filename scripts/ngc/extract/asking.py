@@ -96,11 +96,10 @@ def _source(
         return local or FromRegistry(references.parse(chosen.reference), platform, INSTEAD), chosen.entry
     if request.base:
         raise Wrong("--image and --base both name the image; leave one out")
-    path = Path(request.image)
-    if path.exists():
-        return archives.source(path, platform), None
+    if found := archives.find(request.image):
+        return archives.source(*found, platform), None
     if request.image.startswith(("/", "./", "../")):
-        raise Wrong(f"{path} is not there; name an OCI layout, a `docker save` archive, or an image reference")
+        raise Wrong(f"{request.image} is not there; name an OCI layout, a `docker save` archive, or an image reference")
     name = request.image.removeprefix(FROM_ENGINE)
     reference = references.parse(name)
     entry = framework.known(reference) if framework else None
@@ -130,7 +129,7 @@ def _local(name: str, platform: str | None, always: bool = False) -> Source | No
 
 def entry_of(order: Order) -> Base | None:
     """What image.yaml knows of the image; a stand-in's label names what it stands for."""
-    stands_for = (order.source.config().get("Labels") or {}).get(bases.STANDS_FOR_LABEL)
+    stands_for = (order.source.config().Labels or {}).get(bases.STANDS_FOR_LABEL)
     if order.entry is None and order.framework is not None and stands_for:
         return order.framework.known(references.parse(stands_for))
     return order.entry
@@ -138,5 +137,5 @@ def entry_of(order: Order) -> Base | None:
 
 def environment(order: Order) -> dict[str, str]:
     """The variables of the image's config."""
-    pairs = [line.partition("=") for line in order.source.config().get("Env") or ()]
+    pairs = [line.partition("=") for line in order.source.config().Env or ()]
     return {name: value for name, _, value in pairs}

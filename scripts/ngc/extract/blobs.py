@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from ngc.errors import Failed
 from ngc.registry import Access
+from ngc.transport import GRACE, SLOWEST
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 TRIES = 5  # in a row without a byte
+_SLOW_TRIES = 3  # in a row with hardly any
+_WINDOW = 4.0  # seconds over which the speed is taken
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT = 30.0  # seconds, whatever Retry-After says
 
@@ -68,7 +72,8 @@ class Download:
     def __init__(self, access: Access, digest: str, size: int, stop: threading.Event) -> None:
         self._access, self._digest, self._size, self._stop = access, digest, size, stop
         self._answer: BaseHTTPResponse | None = None
-        self._at = self._failures = 0
+        self._at = self._failures = self._slow = 0
+        self._since, self._before = 0.0, 0  # when the window of speed began, and at which byte
 
     def read(self, count: int) -> bytes:
         import urllib3
@@ -79,8 +84,9 @@ class Download:
             try:
                 if self._answer is None:
                     self._answer = self._open()
+                    self._since, self._before = time.monotonic(), self._at
                     continue  # looks again whether it is still wanted: close() may have come too early
-                data = self._answer.read(count, decode_content=False)
+                data = self._some(self._answer, count)
                 if not data and self._at < self._size:
                     raise urllib3.exceptions.IncompleteRead(self._at, self._size - self._at)
             except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -88,7 +94,33 @@ class Download:
                 continue
             self._at += len(data)
             self._failures = 0 if data else self._failures
+            self._keep_pace()
             return data
+
+    def _some(self, answer: BaseHTTPResponse, count: int) -> bytes:
+        """The next bytes: what comes within a second, `count` at most; waiting for all of them has no end where they drip."""
+        parts, left, until = [], count, time.monotonic() + 1
+        while left and (data := answer.read1(left, decode_content=False)):
+            parts.append(data)
+            left -= len(data)
+            if time.monotonic() > until:
+                break
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _keep_pace(self) -> None:
+        """Open a connection again that has become slow. Raises Failed where that did not help."""
+        gone = time.monotonic() - self._since
+        if gone < _WINDOW:
+            return
+        slow = self._at < self._size and self._at - self._before < gone * SLOWEST
+        self._slow = self._slow + 1 if slow else 0
+        if self._slow >= _SLOW_TRIES:
+            raise Failed(
+                f"{self._access.reference.host} sends {self._digest} with less than {SLOWEST} bytes a second; try again later, or name a copy with --mirror=HOST"
+            )
+        if slow:
+            self.close()
+        self._since, self._before = time.monotonic(), self._at
 
     def close(self) -> None:
         if (answer := self._answer) is not None:
@@ -110,7 +142,7 @@ class Download:
     def _open(self) -> BaseHTTPResponse:
         while True:
             headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={self._at}-"} if self._at else {})
-            answer = self._access.ask(f"/blobs/{self._digest}", headers, stream=True)
+            answer = self._access.stream(f"/blobs/{self._digest}", headers)
             if answer.status in _TRANSIENT:
                 answer.close()
                 self._again(f"status {answer.status}", _seconds(answer.headers.get("Retry-After")))
@@ -131,9 +163,13 @@ class Download:
 
     def _pass_over(self, answer: BaseHTTPResponse) -> None:
         """A server that does not know Range begins again: what is here already is read and dropped."""
-        left = self._at
-        while left and (data := answer.read(min(left, 1 << 18), decode_content=False)):
+        left, start = self._at, time.monotonic()
+        while left and (data := self._some(answer, min(left, 1 << 18))):
             left -= len(data)
+            if self._stop.is_set():
+                raise Stopped
+            if (gone := time.monotonic() - start) > GRACE and self._at - left < gone * SLOWEST:
+                raise OSError("what was here already came too slowly again")
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import re
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 from ngc import engine as engines
-from ngc import registry
+from ngc import manifests, registry
 from ngc.clean import TEST_LABEL
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
 from ngc.extract.blobs import Download, Stream
 from ngc.extract.layers import SYMLINK, members
 from ngc.extract.tape import Tape, text
+from ngc.manifests import Config, Descriptor, Manifest, RunConfig
 from ngc.reference import Reference
 
 _HEAD = 1 << 16  # bytes that hold the first member's headers
@@ -53,8 +52,8 @@ class Source(Protocol):
     @property
     def digest(self) -> str: ...
 
-    def config(self) -> Mapping[str, Any]:
-        """The image's own config: Env, Labels, User."""
+    def config(self) -> RunConfig:
+        """How the image's containers are run: its variables, labels, user."""
 
     def blobs(self, paths: Sequence[bytes]) -> tuple[Blob, ...]:
         """The layers, lowest first, that can say what is at these paths."""
@@ -75,12 +74,11 @@ class FromRegistry:
         self._access = registry.Access(reference, instead, registry.ELSEWHERE)
 
     @cached_property
-    def _top(self) -> tuple[str, dict[str, Any]]:
+    def _top(self) -> tuple[str, Manifest | None]:
         """(digest, manifest) of the platform; a list of platforms that names it already is not asked further."""
-        version = self._reference.digest or self._reference.tag or "latest"
-        digest, found = registry.read_manifest(self._access, version)
-        if "manifests" in found:
-            return registry.choose_platform(self._reference, found, self.platform, self._instead), {}
+        digest, found = self._access.manifest(self._reference.digest or self._reference.tag or "latest")
+        if found.manifests is not None:
+            return manifests.choose(self._reference, found, self.platform, self._instead), None
         return digest, found
 
     @property
@@ -88,32 +86,24 @@ class FromRegistry:
         return self._top[0]
 
     @cached_property
-    def _manifest(self) -> dict[str, Any]:
-        manifest = self._top[1] or registry.read_manifest(self._access, self.digest)[1]
-        if "config" not in manifest or "layers" not in manifest:
-            raise Failed(
-                f"{self.name} is no image manifest of a kind known here ({manifest.get('mediaType', 'no media type')}); push it again with a current client"
-            )
-        return manifest
+    def _parts(self) -> tuple[Descriptor, tuple[Descriptor, ...]]:
+        return manifests.parts(self._top[1] or self._access.manifest(self.digest)[1], self.name)
 
     @cached_property
-    def _config(self) -> dict[str, Any]:
+    def _config(self) -> Config:
         """The config blob; where a tag names no list of platforms, it is here that the platform stands."""
-        digest = self._manifest["config"]["digest"]
-        data = self._access.get(f"/blobs/{digest}", {}).data
-        checked(data, digest, self.name)
-        whole: dict[str, Any] = json.loads(data)
-        here = f"{whole.get('os', 'linux')}/{whole.get('architecture', '')}"
-        if whole.get("architecture") and here != self.platform:
-            raise Wrong(f"{self.name} is {here}, not {self.platform}; add --platform={here}, or choose another tag")
+        whole = self._access.config(self._parts[0].digest)
+        if whole.platform not in ("", self.platform):
+            raise Wrong(
+                f"{self.name} is {whole.platform}, not {self.platform}; add --platform={whole.platform}, or choose another tag"
+            )
         return whole
 
-    def config(self) -> Mapping[str, Any]:
-        return self._config.get("config") or {}
+    def config(self) -> RunConfig:
+        return self._config.run
 
     def blobs(self, paths: Sequence[bytes]) -> tuple[Blob, ...]:  # noqa: ARG002  # all layers, whatever is wanted
-        layers = self._manifest["layers"]
-        return tuple(Blob(layer["digest"], valid(layer["digest"], self.name), layer["size"]) for layer in layers)
+        return tuple(Blob(layer.digest, layer.digest, layer.size) for layer in self._parts[1])
 
     def open(self, blob: Blob, stop: threading.Event) -> Stream:
         assert blob.digest is not None and blob.size is not None  # as blobs() made it
@@ -138,8 +128,8 @@ class FromEngine:
     def digest(self) -> str:
         return self._found.id
 
-    def config(self) -> Mapping[str, Any]:
-        return {"Env": list(self._found.environment), "Labels": dict(self._found.labels)}
+    def config(self) -> RunConfig:
+        return RunConfig(Env=list(self._found.environment), Labels=dict(self._found.labels))
 
     def blobs(self, paths: Sequence[bytes]) -> tuple[Blob, ...]:
         """The folders on the way, each by its first member alone, and the paths themselves where no symlink is on the way."""
@@ -213,19 +203,3 @@ class _Copied:
         for pipe in (self._child.stdout, self._child.stderr):
             if pipe is not None:
                 pipe.close()
-
-
-def valid(digest: str, name: str) -> str:
-    """The digest, if it is a sha256. Raises Failed."""
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
-        raise Failed(
-            f"{name} names content by '{digest}', and only sha256 can be checked here; push it again with a current client"
-        )
-    return digest
-
-
-def checked(data: bytes, digest: str, name: str) -> bytes:
-    """The data, if it is what the digest says. Raises Failed."""
-    if "sha256:" + hashlib.sha256(data).hexdigest() != valid(digest, name):
-        raise Failed(f"{name}: what was sent for {digest} is something else; try again, or ask for another copy")
-    return data

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from ngc import bases, engine, registry
+from ngc import bases, engine, logins, manifests, registry
 from ngc import reference as references
 from ngc.deploy.cluster.checking import FAIL, PASS, UNKNOWN, WARN, Check
 from ngc.deploy.cluster.nodes import Node
@@ -56,24 +54,20 @@ def published(image: str) -> Published | Wrong | Failed | None:
         return _look_up(reference)
     except (Wrong, Failed) as error:
         return error
-    except (KeyError, ValueError):
-        return Failed(f"{reference.host} sent a manifest for {image} that cannot be read; try again, {INSTEAD}")
 
 
 def _look_up(reference: Reference) -> Published:
     access = registry.Access(reference, INSTEAD)
-    _, manifest = registry.read_manifest(access, reference.digest or reference.tag or "latest", check=False)
-    platforms: tuple[str, ...] = ()
-    if "manifests" in manifest:
-        entries = registry.of_platforms(manifest)
-        platforms = tuple(entries)
-        _, manifest = registry.read_manifest(access, next(iter(entries.values())), check=False)
-    config = json.loads(access.get(f"/blobs/{manifest['config']['digest']}", {}).data)
-    if not platforms and config.get("architecture"):
-        platforms = (f"{config.get('os') or 'linux'}/{config['architecture']}",)
-    inside: Mapping[str, Any] = config.get("config") or {}
-    stand_in = bases.is_stand_in(inside.get("Labels") or {})
-    return Published(platforms, inside.get("User") or "", stand_in, registry.credentials(reference.host) is None)
+    _, manifest = access.manifest(reference.digest or reference.tag or "latest")
+    platforms = tuple(filter(None, manifest.platforms))
+    if manifest.manifests is not None:
+        if not manifest.platforms:
+            raise Wrong(f"{reference} is a list of no images; push it again, {INSTEAD}")
+        _, manifest = access.manifest(manifests.valid(next(iter(manifest.platforms.values())), str(reference)))
+    config = access.config(manifests.parts(manifest, str(reference))[0].digest)
+    platforms = platforms or tuple(filter(None, (config.platform,)))
+    stand_in = bases.is_stand_in(config.run.Labels or {})
+    return Published(platforms, config.run.User or "", stand_in, logins.find(reference) is None)
 
 
 def is_stand_in(image: str) -> bool:
