@@ -12,7 +12,7 @@ from typing import Any
 
 from ngc import engine as engines
 from ngc import reference as references
-from ngc import registry, yamlfile
+from ngc import yamlfile
 from ngc.catalog import Base, Catalog, Framework
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
@@ -124,6 +124,8 @@ def check(
     if found is None and engine is None and chosen.entry is not None:
         return replace(chosen, user=chosen.entry.user or "")
     if found is None:
+        from ngc import registry  # most runs ask no registry
+
         remote = registry.look_up(image, platform or host_platform())
         _check_disk(chosen.reference, remote.compressed, engine)
         user, labels = remote.user, remote.labels
