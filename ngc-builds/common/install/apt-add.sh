@@ -4,7 +4,8 @@
 # Refuses before anything is installed when apt would upgrade or remove a package, or pull one that would stand beside
 # the base's own UCX, NIXL, NCCL, CUDA, PyTorch or MPI (libucx0 from apt broke NIXL: ai-dynamo/dynamo#4263).
 # CA: /run/secrets/ca, when it is there, is trusted for https sources during this run only.
-# APT_SNAPSHOT: a day such as 20251106T000000Z; Ubuntu's archive as it was then, for a base older than the archive's packages.
+# APT_SNAPSHOT: a moment such as 20251106T000000Z; the archives of Ubuntu and Debian as they were then, for builds that can
+# be repeated, and for a base older than the archive's packages. Empty: as they are now.
 set -eu
 
 stop() {
@@ -61,12 +62,28 @@ set -- -q -y --no-install-recommends \
 if [ -s /run/secrets/ca ]; then
     set -- "$@" -o Acquire::https::CAInfo=/run/secrets/ca
 fi
+
+# Sources of their own for this run: apt's option --snapshot is younger than Debian 12, and Ubuntu 22.04 must be told of it.
+# What is signed stays signed; a Release file of then says that it is no longer valid.
 if [ -n "${APT_SNAPSHOT:-}" ]; then
-    set -- "$@" -o APT::Snapshot="$APT_SNAPSHOT"
+    expr "$APT_SNAPSHOT" : '[0-9]\{8\}T[0-9]\{6\}Z$' > /dev/null ||
+        stop "APT_SNAPSHOT is '$APT_SNAPSHOT'; write a moment such as 20251106T000000Z"
+    mkdir "$work/sources"
+    for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        [ ! -e "$list" ] || sed -E "
+            s#(https?://)([a-z0-9-]+\.)*(archive|security)\.ubuntu\.com/ubuntu/?([[:space:]]|\$)#\1snapshot.ubuntu.com/ubuntu/$APT_SNAPSHOT/\4#g
+            s#(https?://)ports\.ubuntu\.com(/ubuntu-ports)?/?([[:space:]]|\$)#\1snapshot.ubuntu.com/ubuntu/$APT_SNAPSHOT/\3#g
+            s#(https?://)([a-z0-9-]+\.)*debian\.org/(debian(-security)?)/?([[:space:]]|\$)#\1snapshot.debian.org/archive/\3/$APT_SNAPSHOT/\5#g
+            s#(https?://)security\.debian\.org/?([[:space:]]|\$)#\1snapshot.debian.org/archive/debian-security/$APT_SNAPSHOT/\2#g
+        " "$list" > "$work/sources/${list##*/}"
+    done
+    grep -Eqs "//snapshot\.(ubuntu\.com|debian\.org)/" "$work"/sources/* ||
+        stop "APT_SNAPSHOT is set, and no source of the base is an archive of Ubuntu or Debian, which have snapshots; leave it empty"
+    set -- "$@" -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/sources" -o Acquire::Check-Valid-Until=false
 fi
 
 apt-get "$@" update >&2 || stop "apt could not read its package lists; see the lines above (behind a proxy that inspects TLS: --secret id=ca,src=BUNDLE)"
-way_out="take what needs it out of ${file##*/}, build on a newer base, or give the base's day: --build-arg APT_SNAPSHOT=20251106T000000Z (Ubuntu)"
+way_out="take what needs it out of ${file##*/}, build on a newer base, or give the base's day: --build-arg APT_SNAPSHOT=20251106T000000Z"
 # shellcheck disable=SC2086 # a list of package names
 apt-get "$@" -s install $missing > "$work/plan" || {
     cat "$work/plan" >&2
