@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -14,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from ngc.errors import Failed, Wrong
 
 _STAGED = ".staged-"  # between the name of a file and the random end of its staged one's
-_HOIST = 2048  # bytes of a path below which folders are removed where they lie; PATH_MAX is 4096
+_HOIST = 2048  # bytes of a name in a tree above which a folder is moved up to be removed; PATH_MAX is 4096
 
 
 def below(folder: Path, name: str) -> Path:
@@ -33,16 +35,30 @@ def write(path: Path, data: str | bytes, mode: int = 0o666) -> None:
 
     The folder must be there; `mode` is before the umask. Raises OSError.
     """
-    staged = path.with_name(f".{path.name[:200]}{_STAGED}{secrets.token_hex(8)}")
-    handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    write_all({path: data}, lambda _: mode)
+
+
+def write_all(contents: Mapping[Path, str | bytes], mode: Callable[[Path], int] | None = None) -> None:
+    """As `write`, of files that belong together: none is renamed before all are written.
+
+    `mode` None: a file that is there already keeps its own. Raises OSError.
+    """
+    staged: dict[Path, Path] = {}
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-        staged.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            staged.unlink()
-        raise
+        for path, data in contents.items():
+            staged[path] = path.with_name(f".{path.name[:200]}{_STAGED}{secrets.token_hex(8)}")
+            wanted = mode(path) if mode else 0o666
+            handle = os.open(staged[path], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, wanted)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+            if mode is None and path.exists():
+                shutil.copymode(path, staged[path])
+        for path in list(staged):
+            staged.pop(path).replace(path)
+    finally:
+        for left in staged.values():
+            with suppress(OSError):
+                left.unlink()
 
 
 def is_staged(name: str) -> bool:
@@ -102,36 +118,56 @@ def remove_tree(folder: Path) -> None:
 
     What lies too deep is moved up first. A link or a file is left alone. Raises OSError.
     """
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    limit, todo, number = len(os.fsencode(folder)) + _HOIST, [os.fsencode(folder)], 0
+    try:
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except PermissionError:
+        folder.chmod(0o700)
+        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return
+        raise
+    try:
+        os.fchmod(top, 0o700)
+        _empty(top)
+    finally:
+        os.close(top)
+    folder.rmdir()
+
+
+def _empty(top: int) -> None:
+    """Remove all that is in an open folder."""
+    todo, number = [*_folders_after_files(top, ".")], 0
     while todo:
         here = todo[-1]
-        if os.geteuid() != 0:
-            os.chmod(here, 0o700)  # noqa: PTH101  # bytes: names need not be texts
-        inner = list(_folders_after_files(here))
+        inner = [f"{here}/{name}" for name in _folders_after_files(top, here)]
         if not inner:
-            os.rmdir(todo.pop())  # noqa: PTH106
+            os.rmdir(todo.pop(), dir_fd=top)  # a Path knows no dir_fd
         for path in inner:
-            if len(path) > limit - 256:
+            if len(os.fsencode(path)) > _HOIST:
                 number += 1
-                moved = os.fsencode(folder) + b"/.moved-%d-%s" % (number, secrets.token_hex(8).encode())
-                if os.geteuid() != 0:
-                    os.chmod(path, 0o700)  # noqa: PTH101  # its `..` changes
-                os.rename(path, moved)  # noqa: PTH104
-                todo.insert(1, moved)
+                moved = f".moved-{number}-{secrets.token_hex(8)}"
+                os.chmod(path, 0o700, dir_fd=top)  # its `..` changes
+                os.rename(path, moved, src_dir_fd=top, dst_dir_fd=top)
+                todo.insert(0, moved)
             else:
                 todo.append(path)
 
 
-def _folders_after_files(folder: bytes) -> Iterator[bytes]:
+def _folders_after_files(top: int, name: str) -> list[str]:
     """Remove the files of a folder, and give its folders."""
-    with os.scandir(folder) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                yield entry.path
-            else:
-                os.unlink(entry.path)  # noqa: PTH108
+    if os.geteuid() != 0 and name != ".":
+        os.chmod(name, 0o700, dir_fd=top)
+    handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+    try:
+        with os.scandir(handle) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for inner, is_folder in found:
+            if not is_folder:
+                os.unlink(inner, dir_fd=handle)
+    finally:
+        os.close(handle)
+    return [inner for inner, is_folder in found if is_folder]
 
 
 @contextmanager

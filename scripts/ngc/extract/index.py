@@ -1,5 +1,7 @@
 """What a layer holds, a line per member, kept between runs so that only blobs with wanted files are asked for.
 
+Such a file is believed only line by line: what `layers.members` could not have given makes it damaged.
+
 A file in the cache folder was made by a pass that read its blob to the end and checked the blob's sha256. Of files that
 were taken in that pass, or in a later checked one, it knows the sha256: by that a blob that is cut short can be trusted.
 """
@@ -17,7 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ngc import files
-from ngc.extract.layers import Entry
+from ngc.extract.layers import LONGEST_NAME, MOST_ID, Entry
+from ngc.extract.tape import MOST
 
 _FIRST = b"ngc-layer 1 "
 _ODD = re.compile(rb"[\t\n\\]")
@@ -25,7 +28,28 @@ _ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n"}
 _UNESCAPES = {value: key for key, value in _ESCAPES.items()}
 _PIECE = 1 << 16
 _OURS = re.compile(r"[0-9a-f]{64}\.gz")
-_KEPT, _STAGED = 90 * 86400, 3600  # seconds without use; of what a killed run left half-written
+_KEPT, _STAGED = 90 * 86400, 60  # seconds without use; of what a killed run left half-written, which takes milliseconds
+_LONGEST_LINE = 4 * LONGEST_NAME + 1024  # bytes: a name and a link, each byte escaped
+
+
+def _up_to(most: int) -> str:
+    """An expression for the numbers from 0 to `most`; nearly all match its first branch."""
+    digits, last = str(most), len(str(most)) - 1
+    shorter = rf"[0-{int(digits[0]) - 1}]?\d{{1,{last}}}"
+    same = [
+        rf"{digits[:at]}[0-{int(digits[at]) - 1}]\d{{{last - at}}}" for at in range(1, last + 1) if digits[at] != "0"
+    ]
+    return f"(?:{'|'.join((shorter, *same, digits))})"
+
+
+_PLAIN, _ESCAPED = r"[^\0\t\n\\/]*", r"\\[\\tn]"
+_TEXT = rf"{_PLAIN}(?:{_ESCAPED}{_PLAIN})*"
+_PART = rf"(?!\.?\.?[/\t\n]){_TEXT}"
+_NAME = rf"(?:{_PART}(?:/{_PART})*)?"
+_NUMBERS = rf"\t[0-7]{{1,4}}\t{_up_to(MOST_ID)}\t{_up_to(MOST_ID)}\t{_up_to(MOST)}\t{_up_to(MOST)}\t{_up_to(MOST)}\ts?(?:[0-9a-f]{{64}})?\t"
+_LINE = re.compile(
+    rf"{_NAME}\t(?:[fdpo]{_NUMBERS}|h{_NUMBERS}{_NAME}|l{_NUMBERS}(?!\n){_TEXT}(?:/{_TEXT})*)\n".encode(), re.ASCII
+)
 
 
 class Member(NamedTuple):
@@ -72,12 +96,10 @@ class Writer:
 
 
 def usable(path: Path, digest: str) -> bool:
-    """True if the file is a whole index of that blob; a damaged one is removed, to be made anew."""
+    """True if the file is a whole index of that blob; a damaged or forged one is removed, to be made anew."""
     try:
         with gzip.open(path) as file:
-            good = file.readline() == _FIRST + digest.encode() + b"\n"
-            while file.read(1 << 20):
-                pass  # the checksum stands at the end
+            good = file.readline(len(_FIRST) + 100) == _FIRST + digest.encode() + b"\n" and _sound(file)
         os.utime(path)  # it is in use
     except FileNotFoundError:
         return False
@@ -87,6 +109,20 @@ def usable(path: Path, digest: str) -> bool:
         with suppress(OSError):
             path.unlink()
     return good
+
+
+def _sound(file: gzip.GzipFile) -> bool:
+    """Whether all lines are such as a layer's members make; reads to the end, where the file's checksum stands."""
+    rest = b""
+    while piece := file.read(1 << 20):
+        lines = rest + piece
+        at = 0
+        while match := _LINE.match(lines, at):
+            at = match.end()
+        rest = lines[at:]
+        if len(rest) > _LONGEST_LINE or b"\n" in rest:
+            return False
+    return not rest
 
 
 def find(path: Path, exact: Iterable[bytes], below: Iterable[bytes]) -> Iterator[Member]:

@@ -6,10 +6,12 @@ Memory is bounded: no step gives out more than CHUNK bytes, however much the inp
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ngc.errors import Failed
+from ngc.extract.blobs import Stopped
 
 CHUNK = 1 << 18
 _PIECE = 1 << 16  # input of one step: its output mostly fits a CHUNK, and what does not fit is copied by the library
@@ -20,27 +22,57 @@ _FREE = 1 << 32  # bytes that any blob may become
 _TIMES = 250  # and how many times its own size above that; real layers stay far below
 
 
-def chunks(read: Callable[[int], bytes], name: str) -> Iterator[bytes]:
-    """The unpacked bytes of what `read` gives. Raises Failed for a damaged blob, and for one that grows out of all proportion."""
-    first = read(CHUNK)
+class Packed:
+    """A blob as it is stored, and the limit on what all of it may become. `stop` ends the work, however far it is."""
+
+    def __init__(self, read: Callable[[int], bytes], name: str, stop: threading.Event | None = None) -> None:
+        self.name = name
+        self._read, self._stop = read, stop
+        self._taken = self._given = 0
+
+    def read(self, count: int) -> bytes:
+        data = self._read(count)
+        self._taken += len(data)
+        return data
+
+    def becomes(self, count: int) -> None:
+        """Count bytes that were unpacked, or the hole of a sparse file. Raises Failed when they are out of all proportion."""
+        if self._stop is not None and self._stop.is_set():
+            raise Stopped
+        self._given += count
+        if self._given > _FREE and self._given > self._taken * _TIMES:
+            raise Failed(f"{self.name} unpacks to more than {_TIMES} times its size; refused")
+
+
+def chunks(packed: Packed) -> Iterator[bytes]:
+    """The unpacked bytes of a blob. Raises Failed for a damaged one, and for one that grows out of all proportion."""
+    first = packed.read(CHUNK)
     new, broken = _decompressor(first)
-    if new is None:
-        yield from _plain(first, read)
-        return
-    engine, data, piece, taken, given = new(), memoryview(first), _PIECE, len(first), 0
+    for out in _plain(first, packed) if new is None else _unpacked(first, packed, new, broken):
+        packed.becomes(len(out))
+        yield out
+
+
+def _plain(first: bytes, packed: Packed) -> Iterator[bytes]:
+    data = first
+    while data:
+        yield data
+        data = packed.read(CHUNK)
+
+
+def _unpacked(first: bytes, packed: Packed, new: Callable[[], Any], broken: type[Exception]) -> Iterator[bytes]:
+    engine, data, piece = new(), memoryview(first), _PIECE
     while True:
         if not len(data) and (engine.eof or engine.needs_input):
-            data = memoryview(read(CHUNK))
-            taken += len(data)
+            data = memoryview(packed.read(CHUNK))
             if not len(data) and not engine.eof:
-                raise Failed(f"{name} ends before its compressed data does; the image is damaged")
+                raise Failed(f"{packed.name} ends before its compressed data does; the image is damaged")
         if engine.eof:  # another gzip member or zstd frame follows, or padding, or nothing
             feed = bytes(engine.unused_data).lstrip(b"\0")
             while not feed and len(data):
                 feed, data = bytes(data[:_SMALL]).lstrip(b"\0"), data[_SMALL:]
                 if not len(data):
-                    data = memoryview(read(CHUNK))
-                    taken += len(data)
+                    data = memoryview(packed.read(CHUNK))
             if not feed:
                 return
             engine, piece = new(), _SMALL
@@ -51,19 +83,9 @@ def chunks(read: Callable[[int], bytes], name: str) -> Iterator[bytes]:
         try:
             out: bytes = engine.decompress(feed, CHUNK)
         except broken as error:
-            raise Failed(f"{name} cannot be unpacked ({error}); the image is damaged") from None
-        given += len(out)
-        if given > _FREE and given > taken * _TIMES:
-            raise Failed(f"{name} unpacks to more than {_TIMES} times its size; refused")
+            raise Failed(f"{packed.name} cannot be unpacked ({error}); the image is damaged") from None
         if out:
             yield out
-
-
-def _plain(first: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
-    data = first
-    while data:
-        yield data
-        data = read(CHUNK)
 
 
 def _decompressor(first: bytes) -> tuple[Callable[[], Any] | None, type[Exception]]:

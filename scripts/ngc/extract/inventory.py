@@ -8,21 +8,46 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ngc.errors import Failed
 from ngc.extract.layers import FIFO, FILE, FOLDER, SYMLINK
 from ngc.extract.overlay import Node
 from ngc.extract.parts import Component
+from ngc.extract.placing import WITH_OWNER
+from ngc.extract.rooted import Root
 
 NAME = "inventory.json"
 _FORMAT = 1
 _TYPES = {FILE: "file", FOLDER: "folder", SYMLINK: "symlink", FIFO: "fifo"}
+_ARE = {"file": stat.S_ISREG, "folder": stat.S_ISDIR, "symlink": stat.S_ISLNK, "fifo": stat.S_ISFIFO}
 _LONGEST_TEXT = 1 << 20  # bytes of a file that a version is read from
+
+
+class Entry(NamedTuple):
+    """What was taken under one name. `mode` of the image, octal; `mtime` in nanoseconds since 1970; `size` in bytes.
+
+    None: its type has no such thing. `same_as`: the first name of a hard link.
+    """
+
+    type: str
+    uid: int
+    gid: int
+    mtime: int
+    mode: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    link: str | None = None
+    same_as: str | None = None
+
+    def set(self, owners: bool) -> int | None:
+        """The mode that was set on the disk."""
+        return None if self.mode is None else int(self.mode, 8) & (-1 if owners else ~WITH_OWNER)
 
 
 @dataclass(frozen=True)
@@ -39,8 +64,7 @@ class Taken:
 class Inventory:
     """The content of inventory.json.
 
-    `spec` is what was asked for, as image.yaml or the user wrote it. `entries`, by path: type, mode, uid, gid, mtime
-    (nanoseconds since 1970) and for files size (bytes), sha256 and `same_as`, the first name of a hard link.
+    `spec` is what was asked for, as image.yaml or the user wrote it. `entries` by path.
     Names that are not UTF-8 are written with surrogate escapes, as Python's os.fsdecode does.
     """
 
@@ -53,7 +77,7 @@ class Inventory:
     spec: Mapping[str, Any]
     components: Mapping[str, Taken]
     left_out: Sequence[str]
-    entries: Mapping[str, Mapping[str, Any]]
+    entries: Mapping[str, Entry]
     format: int = field(default=_FORMAT)
 
 
@@ -67,123 +91,143 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def entries(picked: Mapping[bytes, Node], sha256: Callable[[Node], str]) -> dict[str, dict[str, Any]]:
+def entries(picked: Mapping[bytes, Node], sha256: Callable[[Node], str]) -> dict[str, Entry]:
     """Entries of the picked tree; what no disk here can hold (devices) is not among them."""
     first: dict[Node, str] = {}
-    found: dict[str, dict[str, Any]] = {}
-    for raw, node in sorted(picked.items()):
+    found: dict[str, Entry] = {}
+    for raw in sorted(picked):
+        node = picked[raw]
         if node.kind not in _TYPES or not raw:
             continue
         name = os.fsdecode(raw)
-        entry: dict[str, Any] = {"type": _TYPES[node.kind]}
-        if node.kind != SYMLINK:
-            entry["mode"] = f"{node.mode:04o}"
-        entry |= {"uid": node.uid, "gid": node.gid, "mtime": node.mtime}
-        if node.kind == FILE:
-            entry |= {"size": node.size, "sha256": sha256(node)}
-        elif node.kind == SYMLINK:
-            entry["link"] = os.fsdecode(node.link)
-        if node.kind != FOLDER and first.setdefault(node, name) != name:
-            entry["same_as"] = first[node]
-        found[name] = entry
+        is_file, is_link = node.kind == FILE, node.kind == SYMLINK
+        found[name] = Entry(
+            _TYPES[node.kind], node.uid, node.gid, node.mtime,
+            mode=None if is_link else f"{node.mode:04o}",
+            size=node.size if is_file else None,
+            sha256=sha256(node) if is_file else None,
+            link=os.fsdecode(node.link) if is_link else None,
+            same_as=first.get(node),
+        )  # fmt: skip
+        if node.shared:
+            first.setdefault(node, name)
     return found
 
 
-def version(component: Component, names: Sequence[str], root: Path) -> str | None:
-    """The version of a component that was placed in `root`, None where none can be read."""
+def version(component: Component, names: Sequence[str], folder: Path) -> str | None:
+    """The version of a component that was placed in a folder, None where none can be read."""
     if component.version is None:
         return None
     pattern = re.compile(component.version, re.MULTILINE)
     if component.version_file is None:
         match = pattern.search("\n".join(names))
         return match[1] if match else None
-    for name in fnmatch.filter(names, component.version_file.lstrip("/")):
-        file = root / name
-        if file.is_file() and not file.is_symlink() and file.stat().st_size <= _LONGEST_TEXT:
-            match = pattern.search(file.read_text(errors="replace"))
-            if match:
+    with Root(folder) as root:
+        for name in fnmatch.filter(names, component.version_file.lstrip("/")):
+            text = b"".join(root.read(os.fsencode(name), _LONGEST_TEXT)).decode(errors="replace")
+            if match := pattern.search(text):
                 return match[1]
     return None
 
 
 def write(inventory: Inventory, folder: Path) -> None:
+    """Write it into a folder, an entry a line."""
     parts = {name: asdict(part) for name, part in inventory.components.items()}
-    with (folder / NAME).open("w") as file:
-        json.dump({**vars(inventory), "components": parts}, file, indent=1)
-        file.write("\n")
+    top = json.dumps({**vars(inventory), "components": parts, "entries": None}, indent=1)
+    before, _, after = top.rpartition(' "entries": null')
+    with (folder / NAME).open("x") as file:
+        file.write(before + ' "entries": {')
+        for number, (name, entry) in enumerate(inventory.entries.items()):
+            held = {key: value for key, value in zip(entry._fields, entry, strict=True) if value is not None}
+            file.write(f"{',' if number else ''}\n  {json.dumps(name)}: {json.dumps(held)}")
+        file.write(f"\n }}{after}\n")
 
 
 def read(folder: Path) -> Inventory | None:
     """The inventory of a folder, None if it has none that this version wrote."""
     try:
-        data = json.loads((folder / NAME).read_text())
+        with Root(folder) as root:
+            data = json.loads(b"".join(root.read(NAME.encode())), object_hook=_as_entry)
         taken = {name: Taken(tuple(part.pop("paths")), **part) for name, part in data["components"].items()}
-        return Inventory(**{**data, "components": taken}) if data["format"] == _FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        made = Inventory(**{**data, "components": taken})
+        sound = made.format == _FORMAT and all(isinstance(entry, Entry) for entry in made.entries.values())
+        return made if sound else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _as_entry(found: dict[str, Any]) -> dict[str, Any] | Entry:
+    """An object of the file as an Entry, if it is one; 200,000 dicts would take hundreds of megabytes. Raises as `read` expects."""
+    if "uid" not in found or found.get("type") not in _ARE:
+        return found
+    entry = Entry(**found)
+    numbers = (entry.uid, entry.gid, entry.mtime, *([entry.size] if entry.type == "file" else []))
+    if not all(isinstance(number, int) for number in numbers):
+        raise TypeError
+    entry.set(True)
+    return entry._replace(type=sys.intern(entry.type), mode=sys.intern(entry.mode) if entry.mode else None)
 
 
 def differences(inventory: Inventory, folder: Path, content: bool) -> Iterator[str]:
     """What in a folder is not as the inventory says, a line each. `content`: read the files too, not only their size and time."""
-    groups: dict[str, int] = {}
-    for name, entry in inventory.entries.items():
-        try:
-            found = os.lstat(os.fsencode(folder / name))
-        except (FileNotFoundError, NotADirectoryError):
-            yield f"/{name} is missing"
-            continue
-        problem = _differs(found, entry, inventory.owners) or _links_differ(found, name, entry, groups)
-        if not problem and entry["type"] == "symlink":
-            target = os.readlink(folder / name)  # noqa: PTH115  # a Path would drop dots and slashes
-            problem = None if target == entry["link"] else "leads elsewhere"
-        if not problem and content and entry["type"] == "file" and "same_as" not in entry:
-            problem = None if _sha256(folder / name) == entry["sha256"] else "has another content"
-        if problem:
-            yield f"/{name} {problem}"
-    yield from _extra(inventory, folder)
+    inodes: dict[str, int] = {}
+    firsts = {entry.same_as for entry in inventory.entries.values() if entry.same_as}
+    with Root(folder) as root:
+        for name, entry in inventory.entries.items():
+            raw = os.fsencode(name)
+            try:
+                found = root.lstat(raw)
+                problem = _differs(found, entry, inventory.owners)
+                if name in firsts:
+                    inodes[name] = found.st_ino
+                if not problem and entry.same_as and inodes.get(entry.same_as) != found.st_ino:
+                    problem = f"is no longer the same file as /{entry.same_as}"
+                if not problem and entry.type == "symlink" and os.fsdecode(root.readlink(raw)) != entry.link:
+                    problem = "leads elsewhere"
+                if not problem and content and entry.type == "file" and not entry.same_as:
+                    problem = None if _sha256(root.read(raw)) == entry.sha256 else "has another content"
+            except (FileNotFoundError, NotADirectoryError):
+                problem = "is missing"
+            except OSError as error:
+                problem = f"cannot be read ({error.strerror})"
+            if problem:
+                yield f"/{name} {problem}"
+        for raw in root.walk():
+            name = os.fsdecode(raw)
+            if name not in inventory.entries and name != NAME:
+                yield f"/{name} was added"
 
 
-def _differs(found: os.stat_result, entry: Mapping[str, Any], owners: bool) -> str | None:
-    kinds = {"file": stat.S_ISREG, "folder": stat.S_ISDIR, "symlink": stat.S_ISLNK, "fifo": stat.S_ISFIFO}
-    if not kinds[entry["type"]](found.st_mode):
-        return f"is no {entry['type']}"
-    if "mode" in entry and stat.S_IMODE(found.st_mode) != int(entry["mode"], 8):
-        return f"has mode {stat.S_IMODE(found.st_mode):04o}, not {entry['mode']}"
-    if entry["type"] == "file" and found.st_size != entry["size"]:
-        return f"has {found.st_size} bytes, not {entry['size']}"
-    if found.st_mtime_ns // 10**9 != entry["mtime"] // 10**9:  # some file systems keep no fractions
+def _differs(found: os.stat_result, entry: Entry, owners: bool) -> str | None:
+    mode = entry.set(owners)
+    if not _ARE[entry.type](found.st_mode):
+        return f"is no {entry.type}"
+    if mode is not None and stat.S_IMODE(found.st_mode) != mode:
+        return f"has mode {stat.S_IMODE(found.st_mode):04o}, not {mode:04o}"
+    if entry.type == "file" and found.st_size != entry.size:
+        return f"has {found.st_size} bytes, not {entry.size}"
+    if found.st_mtime_ns // 10**9 != entry.mtime // 10**9:  # some file systems keep no fractions
         return "was changed"
-    if owners and (found.st_uid, found.st_gid) != (entry["uid"], entry["gid"]):
-        return f"belongs to {found.st_uid}:{found.st_gid}, not {entry['uid']}:{entry['gid']}"
+    if owners and (found.st_uid, found.st_gid) != (entry.uid, entry.gid):
+        return f"belongs to {found.st_uid}:{found.st_gid}, not {entry.uid}:{entry.gid}"
     return None
 
 
-def _links_differ(found: os.stat_result, name: str, entry: Mapping[str, Any], groups: dict[str, int]) -> str | None:
-    groups[name] = found.st_ino
-    other = entry.get("same_as")
-    return f"is no longer the same file as /{other}" if other and groups.get(other) != found.st_ino else None
-
-
-def _extra(inventory: Inventory, folder: Path) -> Iterator[str]:
-    for path, folders, files in os.walk(folder):
-        inside = os.path.relpath(path, folder)
-        for name in [*folders, *files]:
-            full = name if inside == "." else f"{inside}/{name}"
-            if full not in inventory.entries and full != NAME:
-                yield f"/{full} was added"
-
-
-def _sha256(file: Path) -> str:
+def _sha256(content: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    with file.open("rb") as data:
-        while piece := data.read(1 << 20):
-            digest.update(piece)
+    for piece in content:
+        digest.update(piece)
     return digest.hexdigest()
 
 
 def refuse_to_replace(folder: Path) -> None:
     """Raise Failed if something is in the way that extraction did not make."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise Failed(f"{folder} is in the way and no folder; remove it, or choose another --out")
-    if folder.is_dir() and any(folder.iterdir()) and read(folder) is None:
-        raise Failed(f"{folder} is in the way and was not made by extract-from-ngc; remove it, or choose another --out")
+    try:
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise Failed(f"{folder} is in the way and no folder; remove it, or choose another --out")
+        if folder.is_dir() and any(folder.iterdir()) and read(folder) is None:
+            raise Failed(
+                f"{folder} is in the way and was not made by extract-from-ngc; remove it, or choose another --out"
+            )
+    except OSError as error:
+        raise Failed(f"{str(folder)[:200]} cannot be read ({error.strerror}); choose another --out") from None

@@ -12,17 +12,21 @@ from typing import NamedTuple
 
 from ngc.errors import Failed
 from ngc.extract import sparse
-from ngc.extract.tape import BLOCK, SPECIAL, Tape, decimal, number, text
+from ngc.extract.tape import BLOCK, MOST, SPECIAL, Tape, decimal, number, record, shortened, text
 
 FILE, FOLDER, SYMLINK, HARD_LINK, FIFO, OTHER = "f", "d", "l", "h", "p", "o"
-LONGEST_NAME = 4096  # PATH_MAX: no file system here takes more
+LONGEST_NAME = 4096  # bytes; PATH_MAX
+LONGEST_PART = 255  # NAME_MAX: no file system here takes more between two slashes
+MOST_ID = (1 << 32) - 2  # of a user or group; the number after it means "as it is"
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"S": FILE, b"1": HARD_LINK, b"2": SYMLINK, b"5": FOLDER, b"6": FIFO}
 _WITHOUT_CONTENT = frozenset(b"123456")  # their size says nothing (POSIX, and Go)
+_NAMES = frozenset((b"path", b"linkpath", b"GNU.sparse.name", b"uname", b"gname"))
+_LENGTH = len(str(SPECIAL)) + 1  # bytes of a PAX record's length, with the space behind it
 _HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s6s2s32s32s8s8s155s12s")
 
 
 class Entry(NamedTuple):
-    """A member. `mtime` in nanoseconds, `size` in bytes of the file as read, `offset` of its header in the unpacked layer.
+    """A member. `mtime` in nanoseconds since 1970, `size` in bytes of the file as read, `offset` of its header in the unpacked layer.
 
     `pieces` None for an ordinary file; else the (position, bytes) of a sparse file that are stored, the rest is zeros.
     """
@@ -51,7 +55,9 @@ def members(tape: Tape) -> Iterator[Entry]:
         if len(block) < BLOCK:
             raise Failed(f"{tape.name} ends in the middle of a header; the image is damaged")
         if not block[0] and not any(block):
-            return  # Go wants two such blocks; what follows one is nobody's
+            if any(tape.take(BLOCK)):
+                raise Failed(f"{tape.name} has members after its end, which other tar readers do not agree on; refused")
+            return
         fields = _HEADER.unpack(block)
         _check(block, fields[6], tape)
         kind, size = fields[7], number(fields[4], tape)
@@ -89,8 +95,8 @@ def content(tape: Tape, entry: Entry, data: Callable[[memoryview], object], hole
 def clean(raw: bytes, tape: Tape) -> bytes:
     """A member's name relative to the root, by Docker's rules: absolute names are below the root. Raises Failed for one that leaves it."""
     name = raw.strip(b"/")
-    if len(name) > LONGEST_NAME:
-        raise Failed(f"{tape.name} has a name of {len(name)} bytes; refused")
+    if len(name) > LONGEST_PART:
+        _check_length(name, tape)
     if b"/." not in name and b"//" not in name and name[:1] != b".":
         return name
     parts: list[bytes] = []
@@ -104,6 +110,13 @@ def clean(raw: bytes, tape: Tape) -> bytes:
     return b"/".join(parts)
 
 
+def _check_length(name: bytes, tape: Tape) -> None:
+    if len(name) > LONGEST_NAME or max(map(len, name.split(b"/"))) > LONGEST_PART:
+        raise Failed(
+            f"{tape.name} has a name of {len(name)} bytes, {shortened(name)}, which no file system takes; refused"
+        )
+
+
 def _entry(
     tape: Tape, start: int, fields: tuple[bytes, ...], block: bytes, size: int, extra: Mapping[bytes, bytes],
     long_name: bytes | None, long_link: bytes | None,
@@ -111,36 +124,49 @@ def _entry(
     """The member of a header, and how many bytes of content are stored after it. An old sparse map is read on the way."""
     raw = long_name if long_name is not None else _name(fields, block)
     link = long_link if long_link is not None else fields[8].split(b"\0", 1)[0]
-    numbers = [number(fields[place], tape) for place in (1, 2, 3)]
-    mtime = number(fields[5], tape, negative=True) * 10**9
+    mode, uid, gid = (number(fields[place], tape) for place in (1, 2, 3))
+    mtime = number(fields[5], tape) * 10**9
     kind = _KINDS.get(fields[7], OTHER)
     pieces, real = None, None
     if extra:
         raw, link = extra.get(b"path", raw), extra.get(b"linkpath", link)
-        size = decimal(extra, b"size", size, tape)
-        numbers[1:] = decimal(extra, b"uid", numbers[1], tape), decimal(extra, b"gid", numbers[2], tape)
+        size, uid, gid = (
+            record(extra, key, otherwise, tape) for key, otherwise in ((b"size", size), (b"uid", uid), (b"gid", gid))
+        )
         mtime = _nanoseconds(extra[b"mtime"], tape) if b"mtime" in extra else mtime
     if kind == FILE and fields[7] == b"\0" and raw.endswith(b"/"):
         kind = FOLDER  # so wrote tar before POSIX
     stored = 0 if fields[7][0] in _WITHOUT_CONTENT else size
     if stored < 0:
-        raise Failed(f"{tape.name} says that {text(raw)} has {stored} bytes; refused")
+        raise Failed(f"{tape.name} says that {shortened(raw)} has {stored} bytes; refused")
+    if not (0 <= uid <= MOST_ID and 0 <= gid <= MOST_ID):
+        raise Failed(
+            f"{tape.name} says that {shortened(raw)} belongs to {uid}:{gid}, which no file system keeps; refused"
+        )
     if fields[7] == b"S":
         real, pieces = number(block[483:495], tape), sparse.old_map(tape, block)
         sparse.check(pieces, real, stored, tape)
-    elif kind == FILE and any(key.startswith(b"GNU.sparse.") for key in extra):
+    elif kind == FILE and extra and sparse.is_new(extra):
         raw = extra.get(b"GNU.sparse.name", raw)
-        real = decimal(extra, b"GNU.sparse.realsize", decimal(extra, b"GNU.sparse.size", size, tape), tape)
+        real = record(extra, b"GNU.sparse.size", record(extra, b"GNU.sparse.realsize", size, tape), tape)
         before = tape.offset
         pieces = sparse.new_map(tape, extra, stored)
         stored -= tape.offset - before
         sparse.check(pieces, real, stored, tape)
     entry = Entry(
-        clean(raw, tape), kind, numbers[0] & 0o7777, numbers[1], numbers[2], max(mtime, 0),
-        (size if real is None else real) if kind == FILE else 0, start,
-        clean(link, tape) if kind == HARD_LINK else link if kind == SYMLINK else b"", pieces,
+        clean(raw, tape), kind, mode & 0o7777, uid, gid,
+        mtime if 0 <= mtime <= MOST else 0,  # as Docker does
+        (size if real is None else real) if kind == FILE else 0, start, _link(kind, link, tape), pieces,
     )  # fmt: skip
     return entry, stored
+
+
+def _link(kind: str, link: bytes, tape: Tape) -> bytes:
+    if kind == HARD_LINK:
+        return clean(link, tape)
+    if kind == SYMLINK and not 0 < len(link) < LONGEST_NAME:
+        raise Failed(f"{tape.name} has a symlink to a path of {len(link)} bytes, which no file system takes; refused")
+    return link if kind == SYMLINK else b""
 
 
 def _name(fields: tuple[bytes, ...], block: bytes) -> bytes:
@@ -162,9 +188,9 @@ def _check(block: bytes, field: bytes, tape: Tape) -> None:
 def _special(tape: Tape, size: int) -> bytes:
     if size > SPECIAL:
         raise Failed(f"{tape.name} has a header of {size} bytes; refused, as by other tar readers")
-    data = tape.take(size)
-    if len(data) < size:
-        raise Failed(f"{tape.name} ends in the middle of a header; the image is damaged")
+    if size < 0:
+        raise Failed(f"{tape.name} has a header of {size} bytes; refused")
+    data = tape.whole(size)
     tape.hand_over(-size % BLOCK, None)
     return data
 
@@ -173,13 +199,15 @@ def _records(data: bytes, tape: Tape) -> dict[bytes, bytes]:
     """PAX records, `LENGTH KEY=VALUE\\n`; the old sparse form repeats keys, and becomes the one with a map."""
     found: dict[bytes, bytes] = {}
     pairs: list[bytes] = []
-    while data:
-        length, space, _ = data.partition(b" ")
-        size = int(length) if length.isdigit() else 0
-        key, equals, value = data[len(length) + 1 : size - 1].partition(b"=")
-        if not space or size <= len(length) + 1 or data[size - 1 : size] != b"\n" or not equals or b"\0" in key:
+    at = 0
+    while at < len(data):
+        space = data.find(b" ", at, at + _LENGTH)
+        length = data[at:space] if space > 0 else b""
+        end = at + int(length) if length.isdigit() else 0
+        key, equals, value = data[space + 1 : end - 1].partition(b"=")
+        if not space + 1 < end <= len(data) or data[end - 1 : end] != b"\n" or not equals or not _keeps(key, value):
             raise Failed(f"{tape.name} has a PAX header that cannot be read; the image is damaged")
-        data = data[size:]
+        at = end
         if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
             pairs.append(value)
         elif value:
@@ -187,13 +215,18 @@ def _records(data: bytes, tape: Tape) -> dict[bytes, bytes]:
         else:
             found.pop(key, None)
     if pairs:
-        found[b"GNU.sparse.map"] = b",".join(pairs)
+        found[sparse.MAP] = b",".join(pairs)
     return found
+
+
+def _keeps(key: bytes, value: bytes) -> bool:
+    """Whether a record may be: a name with NUL is cut by the kernel, and then leads elsewhere."""
+    return bool(key) and b"\0" not in (key + value if key in _NAMES else key)
 
 
 def _nanoseconds(value: bytes, tape: Tape) -> int:
     seconds, _, fraction = value.partition(b".")
-    try:
-        return int(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0")) * (-1 if seconds.startswith(b"-") else 1)
-    except ValueError:
-        raise Failed(f"{tape.name} has a PAX header with the time {text(value)}; the image is damaged") from None
+    if fraction and not fraction.isdigit():
+        raise Failed(f"{tape.name} has a PAX header with the time {shortened(value)}; the image is damaged")
+    parts = int(fraction[:9].ljust(9, b"0")) if fraction else 0
+    return decimal(seconds, b"mtime", tape) * 10**9 + (-parts if seconds.startswith(b"-") else parts)

@@ -16,13 +16,15 @@ from ngc.extract.tape import text
 
 _WHITEOUT, _WHITE, _META, _OPAQUE = "w", b".wh.", b".wh..wh.", b".wh..wh..opq"
 _MOST_LINKS = 40  # symlinks on the way to one path, as in Linux
+_NONE: dict[bytes, Node] = {}  # most nodes have no children, and a dict for each would take a third of the memory
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Node:
     """A file, folder, symlink ... of the tree; hard links are one node under several names.
 
     `layer` and `offset` say where its content is. `implied`: a folder that no layer describes, only members below it do.
+    `shared`: it has hard links.
     """
 
     kind: str
@@ -37,7 +39,15 @@ class Node:
     sha256: bytes = b""
     opaque: bool = False
     implied: bool = False
-    children: dict[bytes, Node] = field(default_factory=dict)
+    shared: bool = False
+    children: dict[bytes, Node] = field(default_factory=lambda: _NONE)
+
+    def put(self, name: bytes, child: Node) -> Node:
+        """Add a child, or replace one; the only way, as nodes without children share one dict."""
+        if self.children is _NONE:
+            self.children = {}
+        self.children[name] = child
+        return child
 
     def described_by(self, other: Node) -> None:
         """Take over what a folder is, not what is in it."""
@@ -56,18 +66,22 @@ def names_around(path: bytes) -> Iterator[bytes]:
             yield folder + _WHITE + parts[count]
 
 
-def tree_of(layer: int, members: Iterable[Member], name: str) -> Node:
-    """One layer's own tree, whiteouts in it. Raises Failed for members that no honest layer has; `name` is for that."""
+def tree_of(layer: int, members: Iterable[Member], name: str, lost: dict[bytes, bytes]) -> Node:
+    """One layer's own tree, whiteouts in it. `lost` gets hard links whose target is not among the members, by the target.
+
+    Raises Failed for members that no honest layer has; `name` is for that.
+    """
     root = Node(FOLDER, implied=True)
+    folder, above = b"", root
     for member in members:
         entry = member.entry
-        parts = entry.name.split(b"/") if entry.name else []
-        if not parts:
+        if not entry.name:
             if entry.kind == FOLDER:
                 root.described_by(_node(layer, member))
             continue
-        above = _walk(root, parts[:-1], name, entry.name)
-        last = parts[-1]
+        inside, _, last = entry.name.rpartition(b"/")
+        if inside != folder:  # the member before this one can have changed nothing above a folder that both lie in
+            folder, above = inside, _walk(root, inside.split(b"/") if inside else (), name, entry.name)
         if last == _OPAQUE:
             above.opaque = True
         elif last.startswith(_META):
@@ -76,15 +90,19 @@ def tree_of(layer: int, members: Iterable[Member], name: str) -> Node:
             hidden = last[len(_WHITE) :]
             if hidden in (b"", b".", b".."):
                 raise Failed(f"{name} has a whiteout of no name, {text(entry.name)}; refused")
-            above.children.setdefault(hidden, Node(_WHITEOUT))
+            if hidden not in above.children:
+                above.put(hidden, Node(_WHITEOUT))
         elif entry.kind == HARD_LINK:
-            above.children[last] = _linked(root, member, name)
+            if (target := _linked(root, member)) is None:
+                lost[entry.link] = entry.name
+            else:
+                above.put(last, target)
         else:
             here = above.children.get(last)
             if entry.kind == FOLDER and here is not None and here.kind == FOLDER:
                 here.described_by(_node(layer, member))
             else:
-                above.children[last] = _node(layer, member)
+                above.put(last, _node(layer, member))
     return root
 
 
@@ -102,7 +120,7 @@ def _walk(root: Node, parts: Sequence[bytes], name: str, member: bytes) -> Node:
         below = node.children.get(part)
         if below is None or below.kind == _WHITEOUT:
             # A whiteout and then members of the same name: what was below is hidden all the same (OCI image layer rules).
-            below = node.children[part] = _implied(node, opaque=below is not None)
+            below = node.put(part, _implied(node, opaque=below is not None))
         elif below.kind != FOLDER:
             what = "symlink" if below.kind == SYMLINK else "file"
             raise Failed(f"{name} has a member below a {what}, {text(member)}; refused")
@@ -116,45 +134,41 @@ def _implied(above: Node, opaque: bool) -> Node:
     return Node(FOLDER, 0o755 | inherits, gid=above.gid if inherits else 0, opaque=opaque, implied=True)
 
 
-def _linked(root: Node, member: Member, name: str) -> Node:
-    """The node that a hard link shares; the link's own mode, owner and time win, as in Docker."""
+def _linked(root: Node, member: Member) -> Node | None:
+    """The node that a hard link shares, None without one; the link's own mode, owner and time win, as in Docker."""
     entry = member.entry
     node: Node | None = root
     for part in entry.link.split(b"/"):
         node = node.children.get(part) if node is not None else None
     if node is None or node.kind in (FOLDER, _WHITEOUT):
-        raise Failed(
-            f"{name} has a hard link {text(entry.name)} to {text(entry.link)}, which is no file before it; refused"
-        )
+        return None
+    node.shared = True
     if node.kind != SYMLINK:
         node.mode, node.uid, node.gid, node.mtime = entry.mode, entry.uid, entry.gid, entry.mtime
     return node
 
 
 def merged(layers: Iterable[Node]) -> Node:
-    """The trees laid on each other, lowest first."""
+    """The trees laid on each other, lowest first; what they are made of becomes part of the result."""
     root = Node(FOLDER, implied=True)
-    for layer in layers:
-        todo = [(root, layer)]
+    for layer in layers:  # an opaque whiteout of the root itself hides nothing, as in overlayfs
         if not layer.implied:
             root.described_by(layer)
-        if layer.opaque:
-            root.children.clear()
+        todo = [(root, layer)]
         while todo:
             lower, upper = todo.pop()
-            for name, node in upper.children.items():
+            for name, node in list(upper.children.items()):
                 under = lower.children.get(name)
                 if node.kind == _WHITEOUT:
                     lower.children.pop(name, None)
                 elif node.kind != FOLDER:
-                    lower.children[name] = node
-                elif under is not None and under.kind == FOLDER and not node.opaque:
+                    lower.put(name, node)
+                elif lower is not upper and under is not None and under.kind == FOLDER and not node.opaque:
                     under.described_by(node)
                     todo.append((under, node))
                 else:
-                    fresh = lower.children[name] = Node(FOLDER)
-                    fresh.described_by(node)
-                    todo.append((fresh, node))
+                    lower.put(name, node)
+                    todo.append((node, node))  # with nothing below it, only its own whiteouts go
     return root
 
 

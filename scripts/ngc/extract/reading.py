@@ -14,7 +14,7 @@ from pathlib import Path
 from ngc.errors import Failed
 from ngc.extract import index
 from ngc.extract.blobs import Checked, Stopped, Stream
-from ngc.extract.inflate import chunks
+from ngc.extract.inflate import Packed, chunks
 from ngc.extract.layers import FILE, Entry, content, members
 from ngc.extract.sources import Blob, Source
 from ngc.extract.tape import Tape, text
@@ -170,9 +170,10 @@ class Reader:
 
     def _take(self, opened: _Open, entry: Entry) -> str:
         """Write a file's content into the stage; returns its sha256."""
-        if entry.size > _LARGE and entry.size > (free := shutil.disk_usage(self._stage).free):
+        stored = entry.size if entry.pieces is None else sum(length for _, length in entry.pieces)
+        if stored > _LARGE and stored > (free := shutil.disk_usage(self._stage).free):
             raise Failed(
-                f"{text(entry.name)} takes {entry.size / 1e9:.1f} GB and {self._stage.parent} has {free / 1e9:.1f} GB free; free some, or choose another --out"
+                f"{text(entry.name)} takes {stored / 1e9:.1f} GB and {self._stage.parent} has {free / 1e9:.1f} GB free; free some, or choose another --out"
             )
         digest = hashlib.sha256()
         path = self._new_path("content")
@@ -184,6 +185,7 @@ class Reader:
                     piece = piece[file.write(piece) :]
 
             def hole(length: int) -> None:
+                opened.packed.becomes(length)
                 file.seek(length, os.SEEK_CUR)
                 while length > 0:
                     if self._stop.is_set():
@@ -218,7 +220,8 @@ class _Open:
         with reader._lock:
             reader._streams.add(self._stream)
         self._checked = Checked(self._stream, blob.name, self._digest, blob.size, reader._stop)
-        self.tape = Tape(chunks(self._read, blob.name), blob.name)
+        self.packed = Packed(self._read, blob.name, reader._stop)
+        self.tape = Tape(chunks(self.packed), blob.name)
         reader._listen("start", blob, 0, 0)
         return self
 

@@ -13,10 +13,10 @@ from typing import Protocol
 
 from ngc import engine as engines
 from ngc import manifests, registry
-from ngc.clean import TEST_LABEL
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
 from ngc.extract.blobs import Download, Stream
+from ngc.extract.containers import Container
 from ngc.extract.layers import SYMLINK, members
 from ngc.extract.tape import Tape, text
 from ngc.manifests import Config, Descriptor, Manifest, RunConfig
@@ -121,7 +121,7 @@ class FromEngine:
     def __init__(self, client: Engine, name: str, found: Found) -> None:
         self.name, self.platform = name, found.platform
         self._client, self._found = client, found
-        self._container: str | None = None
+        self._container = Container(client, found.id)
         self._heads: dict[bytes, tuple[bytes, str]] = {}
 
     @property
@@ -149,9 +149,7 @@ class FromEngine:
         return io.BytesIO(self._head(blob.path)[0]) if blob.first else self._copy(blob.path)
 
     def close(self) -> None:
-        if self._container:
-            engines.ask(self._client, "rm", "--force", "--volumes", self._container, fails=False)
-            self._container = None
+        self._container.remove()
 
     def _head(self, path: bytes) -> tuple[bytes, str]:
         """(the first bytes of a path's tar, its kind); the rest is never sent."""
@@ -166,13 +164,7 @@ class FromEngine:
         return self._heads[path]
 
     def _copy(self, path: bytes) -> _Copied:
-        if self._container is None:
-            label = f"{TEST_LABEL}=extract"  # so that `clean` finds what a killed run leaves behind
-            made = engines.ask(
-                self._client, "create", "--label", label, "--entrypoint", "/none", self._found.id, "none"
-            )
-            self._container = (made or "").split()[-1]
-        return _Copied(self._client, f"{self._container}:/".encode() + path)
+        return _Copied(self._client, f"{self._container.name}:/".encode() + path)
 
 
 class _Copied:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from ngc.errors import Failed
 
 BLOCK = 512
 SPECIAL = 1 << 20  # bytes of a long name, a PAX header or a sparse map; Go's limit is the same
+MOST = (1 << 63) - 1  # of any number: Go's int64, and the kernel's loff_t
+_OCTAL = re.compile(rb"[0-7]*")
+_DECIMAL = re.compile(rb"[+-]?[0-9]{1,19}")  # int() alone takes spaces and underscores, and limits nothing
 
 
 class Tape:
@@ -26,6 +30,13 @@ class Tape:
         parts: list[bytes] = []
         self.hand_over(count, lambda part: parts.append(bytes(part)), short=True)
         return b"".join(parts)
+
+    def whole(self, count: int) -> bytes:
+        """The next bytes of a header. Raises Failed if there are fewer."""
+        data = self.take(count)
+        if len(data) < count:
+            raise Failed(f"{self.name} ends in the middle of a header; the image is damaged")
+        return data
 
     def hand_over(self, count: int, to: Callable[[memoryview], object] | None, short: bool = False) -> None:
         """Give the next bytes to a function piece by piece, or pass over them. Raises Failed if there are fewer, unless `short`."""
@@ -50,32 +61,40 @@ class Tape:
             pass
 
 
-def number(field: bytes, tape: Tape, negative: bool = False) -> int:
-    """A number of a header: octal text, or base 256 where the first bit is set."""
+def number(field: bytes, tape: Tape) -> int:
+    """A number of a header, as Go reads it: octal text, or base 256 where the first bit is set. Raises Failed beyond int64."""
     if field[0] & 0x80:
-        value = int.from_bytes(field, "big", signed=False) & ((1 << (len(field) * 8 - 1)) - 1)
+        value = int.from_bytes(field, "big") & ((1 << (len(field) * 8 - 1)) - 1)
         if field[0] & 0x40:
             value -= 1 << (len(field) * 8 - 1)
-    else:
-        octal = field.split(b"\0", 1)[0].strip()
-        try:
-            value = int(octal, 8) if octal else 0
-        except ValueError:
-            raise Failed(f"{tape.name} has a header with the number {text(octal)}; the image is damaged") from None
-    if value < 0 and not negative:
-        raise Failed(f"{tape.name} has a header with the number {value}; refused")
-    return value
+        if not -MOST - 1 <= value <= MOST:
+            raise Failed(f"{tape.name} has a header with a number of more than 63 bits; refused")
+        return value
+    octal = field.strip(b" \0").split(b"\0", 1)[0]
+    if not _OCTAL.fullmatch(octal):
+        raise Failed(f"{tape.name} has a header with the number {text(octal)}; the image is damaged")
+    return int(octal, 8) if octal else 0
 
 
-def decimal(extra: Mapping[bytes, bytes], key: bytes, otherwise: int, tape: Tape) -> int:
+def decimal(value: bytes, what: bytes, tape: Tape) -> int:
+    """A number in decimal digits, as Go reads it. Raises Failed for anything else, and beyond int64."""
+    found = int(value) if _DECIMAL.fullmatch(value) else MOST + 1
+    if not -MOST - 1 <= found <= MOST:
+        raise Failed(f"{tape.name} has {text(what)}={shortened(value)} in a PAX header; refused")
+    return found
+
+
+def record(extra: Mapping[bytes, bytes], key: bytes, otherwise: int, tape: Tape) -> int:
+    """The number of a PAX record, or what the header says where there is no such record."""
     value = extra.get(key)
-    if value is None:
-        return otherwise
-    if not value.isdigit():
-        raise Failed(f"{tape.name} has a PAX header with {text(key)}={text(value)}; refused")
-    return int(value)
+    return otherwise if value is None else decimal(value, key, tape)
 
 
 def text(name: bytes) -> str:
     """A name for people: what is not UTF-8 is escaped."""
     return name.decode(errors="backslashreplace")
+
+
+def shortened(value: bytes) -> str:
+    """A value for people that may be of any length."""
+    return text(value if len(value) <= 60 else value[:60] + b"...")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ngc import files
 from ngc.errors import Failed
-from ngc.extract import index, inventory, overlay, parts, placing
+from ngc.extract import index, inventory, overlay, parts, placing, staging
 from ngc.extract.asking import Order, entry_of, environment
-from ngc.extract.inventory import Inventory, Taken
-from ngc.extract.layers import FILE, HARD_LINK
+from ngc.extract.inventory import Entry, Inventory, Taken
+from ngc.extract.layers import FILE
 from ngc.extract.overlay import Node
 from ngc.extract.parts import Component
 from ngc.extract.reading import Listener, Reader
@@ -41,7 +37,7 @@ def run(order: Order, listen: Listener) -> Inventory:
     entry = entry_of(order)
     components = parts.choose(order.framework, entry, order.asked)
     located = {part.name: part.located(environment(order)) for part in components}
-    with _stage(order.out) as stage:
+    with staging.stage(order.out) as stage:
         reader = Reader(order.source, stage, listen)
         try:
             picked, blobs, found = _gather(order.source, reader, components, located)
@@ -62,7 +58,7 @@ def run(order: Order, listen: Listener) -> Inventory:
             inventory.spec(components), taken, left_out, listed,
         )  # fmt: skip
         inventory.write(made, root)
-        _swap(root, order.out, stage)
+        staging.swap(stage, order.out)
     return made
 
 
@@ -109,15 +105,22 @@ def _gather(
 
 
 def trees(reader: Reader, blobs: Sequence[Blob], wanted: Sequence[bytes]) -> Iterator[Node]:
-    """A tree of each layer with what lies at, below and on the way to the wanted paths."""
+    """A tree of each layer with what lies at, below and on the way to the wanted paths, and what hard links there share."""
     around = {name for path in wanted for name in overlay.names_around(path)}
     for level, blob in enumerate(blobs):
-        known = {m.entry.offset: m for m in index.find(reader.indexes[blob], around, wanted)}
-        names = {member.entry.name for member in known.values()}
-        while targets := {m.entry.link for m in known.values() if m.entry.kind == HARD_LINK} - names:
-            known |= {m.entry.offset: m for m in index.find(reader.indexes[blob], targets, ())}
-            names |= targets
-        yield overlay.tree_of(level, (known[offset] for offset in sorted(known)), blob.name)
+        exact: set[bytes] = set()
+        while True:
+            lost: dict[bytes, bytes] = {}
+            members = index.find(reader.indexes[blob], around | exact, wanted)
+            tree = overlay.tree_of(level, members, blob.name, lost)
+            if lost.keys() <= exact:
+                break
+            exact |= lost.keys()
+        for target, name in lost.items():
+            raise Failed(
+                f"{blob.name} has a hard link {text(name)} to {text(target)}, which is no file before it; refused"
+            )
+        yield tree
 
 
 def needs(reader: Reader, blobs: Sequence[Blob], picked: Mapping[bytes, Node]) -> dict[Blob, dict[int, str]]:
@@ -159,51 +162,13 @@ def _below(name: bytes, node: Node) -> Iterator[tuple[bytes, Node]]:
         todo += [(name + b"/" + part if name else part, below) for part, below in node.children.items()]
 
 
-def _taken(part: Component, paths: Sequence[bytes], listed: Mapping[str, Mapping[str, Any]], root: Path) -> Taken:
+def _taken(part: Component, paths: Sequence[bytes], listed: Mapping[str, Entry], root: Path) -> Taken:
     tops = tuple(dict.fromkeys(os.fsdecode(path) for path in paths))
     below = tuple(top + "/" if top else "" for top in tops)
     names = [name for name in listed if name in tops or name.startswith(below)]
-    files = [listed[name] for name in names if listed[name]["type"] != "folder"]
-    size = sum(entry["size"] for entry in files if entry["type"] == "file" and "same_as" not in entry)
+    files = [listed[name] for name in names if listed[name].type != "folder"]
+    size = sum(entry.size or 0 for entry in files if not entry.same_as)
     return Taken(tuple("/" + top for top in tops), len(files), size, inventory.version(part, names, root))
-
-
-@contextmanager
-def _stage(out: Path) -> Iterator[Path]:
-    """A folder beside the result, always removed; what runs that were killed left there goes first."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for left in out.parent.glob(f".{out.name}.extract-*"):
-            with files.locked(left) as alone:
-                if alone and any(left.iterdir()):  # an empty one may be just made
-                    placing.remove(left)
-        stage = Path(tempfile.mkdtemp(prefix=f".{out.name}.extract-", dir=out.parent))
-    except OSError as error:
-        raise Failed(f"{out.parent} cannot be written ({error.strerror}); choose another --out") from None
-    with files.locked(stage):
-        for name in ("root", "content", "index"):
-            (stage / name).mkdir()
-        try:
-            yield stage
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Failed(f"the disk of {out.parent} is full; free some, or choose another --out") from None
-            raise Failed(
-                f"{error.filename or out}: {error.strerror}; choose another --out, or other paths with --component"
-            ) from None
-        finally:
-            placing.remove(stage)
-
-
-def _swap(root: Path, out: Path, stage: Path) -> None:
-    """Put the finished tree in its place; what was there goes with the stage."""
-    inventory.refuse_to_replace(out)
-    mode = root.stat().st_mode
-    root.chmod(mode | 0o700)  # to be moved, where it is the image's own root and we are not root
-    if out.exists():
-        out.rename(stage / "old")
-    root.rename(out)
-    out.chmod(mode & 0o7777)
 
 
 def planned(order: Order, located: Mapping[str, Sequence[bytes]]) -> list[dict[str, Any]]:
