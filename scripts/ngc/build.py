@@ -175,7 +175,13 @@ def _bake(made: Plan, order: Order, registry: str | None) -> int:
     environment = {**client.environment, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
     try:
         sh.Command(client.client)(
-            *command, _in=text, _env=environment, _out=output.to_stderr, _err=output.to_stderr, _tty_out=False
+            *command,
+            _in=text,
+            _env=environment,
+            _out=output.to_stderr,
+            _err=output.to_stderr,
+            _tty_out=False,
+            _decode_errors="replace",
         )
     except sh.ErrorReturnCode as error:
         raise Failed(f"`docker {' '.join(command)}` ended with {error.exit_code}; its output above says why") from None

@@ -63,7 +63,11 @@ def packages() -> list[dict[str, str]]:
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
         if name and name not in found:
-            found[name] = {"name": name, "version": distribution.version, "path": str(distribution.locate_file(""))}
+            found[name] = {
+                "name": name,
+                "version": distribution.version or "unknown",
+                "path": str(distribution.locate_file("")),
+            }
     return sorted(found.values(), key=lambda package: package["name"].lower())
 
 

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ngc import engine as engines
-from ngc import inputs, sizes
+from ngc import files, inputs, sizes
 from ngc.catalog import ROOT
 from ngc.engine import Found
 from ngc.plan import MADE_ANEW, Plan, Step, build_command
@@ -148,6 +148,7 @@ class _Runner:
                 _out=line,
                 _err_to_out=True,
                 _tty_out=False,
+                _decode_errors="replace",  # else one wrong byte ends the log, and the child waits for its reader
                 _bg=True,
                 _bg_exc=False,
                 _new_session=True,
@@ -210,10 +211,7 @@ def write_replay(logs: Path, step: Step, command: tuple[str, ...], client: str) 
     log, replay = folder / "log.txt", folder / "replay.sh"
     log.write_text(f"$ {shlex.join(command)}\n")
     text = f"#!/bin/sh\n# Repeats {step.name} as it was last run.\nset -eu\nexport DOCKER_BUILDKIT=1 DOCKER={shlex.quote(client)}\nexec {folded(command)}\n"
-    staged = replay.with_suffix(".new")
-    staged.write_text(text)
-    staged.chmod(0o755)
-    staged.replace(replay)
+    files.write(replay, text, 0o755)
     return log, replay
 
 

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict
+
+import msgspec
 
 from ngc import bases, engine, output, sizes
 from ngc.clean import TEST_LABEL
@@ -41,6 +43,26 @@ class Layer:
     made_by: str
     of_base: bool | None  # None: the base is not here to compare with
     added: Mapping[str, int] | None = None
+
+
+class Part(TypedDict):
+    """A component or package, and where it lies in the image."""
+
+    name: str
+    version: str
+    path: str
+
+
+class Inside(TypedDict):
+    """What the probe answers, if the image lets it. `tools`: where each lies; `nixl_loads` is None where no agent starts."""
+
+    os: str
+    components: list[Part]
+    python_packages: list[Part]
+    system_packages: list[str]
+    nixl_plugins: list[str]
+    nixl_loads: list[str] | None
+    tools: dict[str, str | None]
 
 
 def look(image: str, files: bool = False) -> dict[str, Any]:
@@ -81,14 +103,18 @@ def inside(client: Engine, image: str) -> dict[str, Any]:
     words = ["run", "--rm", "--interactive", "--network", "none", "--label", f"{TEST_LABEL}=1", "--entrypoint", "sh"]
     try:
         said = sh.Command(client.client)(
-            *words, client.local(image), "-c", start, _in=PROBE.read_text(), _timeout=PROBE_SECONDS, _tty_out=False
-        )
+            *words, client.local(image), "-c", start,
+            _in=PROBE.read_text(), _timeout=PROBE_SECONDS, _tty_out=False, _decode_errors="replace",
+        )  # fmt: skip
     except sh.ErrorReturnCode as error:
         last = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
         return {"probe": f"could not look inside: {last[0]}"}
     except sh.TimeoutException:
         return {"probe": f"could not look inside: no answer within {PROBE_SECONDS} s"}
-    answer: dict[str, Any] = json.loads(str(said).strip().splitlines()[-1])
+    try:
+        answer = msgspec.json.decode((str(said).strip().splitlines() or [""])[-1], type=Inside)
+    except (msgspec.MsgspecError, RecursionError):
+        return {"probe": "could not look inside: its python3 answers otherwise than Python does"}
     return {"probe": "done", **answer}
 
 
@@ -198,7 +224,9 @@ def by_hand(command: Sequence[str]) -> None:
 
     print(shlex.join(command), file=sys.stderr)
     try:
-        sh.Command(command[0])(*command[1:], _out=output.to_stdout, _err=output.to_stderr, _tty_out=False)
+        sh.Command(command[0])(
+            *command[1:], _out=output.to_stdout, _err=output.to_stderr, _tty_out=False, _decode_errors="replace"
+        )
     except sh.ErrorReturnCode as error:
         raise Failed(f"{command[0]} ended with {error.exit_code}; its own words stand above") from None
 
@@ -247,7 +275,7 @@ def page(data: Mapping[str, Any]) -> str:
 def _components(data: Mapping[str, Any]) -> Iterator[str]:
     packages = {package["name"]: package for package in data["python_packages"]}
     listed = [*data["components"], *(packages[name] for name in NOTABLE if name in packages)]
-    width = max(len(part["name"]) for part in listed)
+    width = max((len(part["name"]) for part in listed), default=0)
     for part in listed:
         yield f"{part['name']:{width}}  {part['version']:14}  {part['path']}"
     yield f"{len(packages)} Python packages, {len(data['system_packages'])} of the system: --json lists them"

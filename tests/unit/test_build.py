@@ -11,8 +11,9 @@ import sh
 
 from ngc import bases, build, planning, report, runner
 from ngc import engine as engines
+from ngc.engine import Engine
 from ngc.errors import Wrong
-from ngc.plan import Request
+from ngc.plan import Plan, Request, Step
 
 MEANWHILE = "RUN --mount=type=bind,source=alpha,target=/mnt /none\n"
 
@@ -47,6 +48,17 @@ def test_the_log_and_the_replay_script_say_the_same_command(builder):
     sh.Command(builder.engine.client)("image", "rm", result.step.image)
     sh.Command(str(result.replay))()
     assert builder.has("runtime")
+
+
+def test_a_step_that_prints_what_is_no_text_keeps_its_log_and_is_told_without_its_escapes(tmp_path):
+    said = r"printf 'E \377\n'; printf 'ERROR: \033]0;PWN\007 \377 it broke\n'; exit 1"
+    step = Step("x", "ngc-none:1", "missing", command=("sh", "-c", said))
+    plan = Plan(tmp_path, Engine("docker"), (step,))
+    results = runner.run(plan, 1, lambda *_: None, tmp_path)
+    assert report.notes(plan, results) == [
+        "ngc-none:1: failed: ERROR: \\x1b]0;PWN\\x07 \N{REPLACEMENT CHARACTER} it broke"
+    ]
+    assert "E \N{REPLACEMENT CHARACTER}" in results[0].log.read_text()
 
 
 def test_an_image_over_its_budget_fails_and_says_by_how_much_and_which_layer(builder):

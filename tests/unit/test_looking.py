@@ -82,6 +82,17 @@ def test_a_stack_of_which_all_is_gone_is_told_in_one_line():
     assert "`invoke down --config=s` forgets it" in told
 
 
+def test_what_a_process_or_a_frontend_says_begins_no_line_of_its_own():
+    said = "\x1b]0;PWN\x07[red]x[/red]\nhealthy"
+    view = View(
+        STACK, (Process("frontend-0", "f", "exited", error=said),), Asked(BOTH, (said,), {said: Answer(200, said, "")})
+    )
+    page, talk = localview.page(view, localview.problems(view)), localview.asked(view, localview.problems(view))
+    assert r"exited (\x1b]0;PWN\x07[red]x[/red]\nhealthy)" in page
+    assert "healthy" not in (page + "\n" + talk).splitlines()
+    assert "\x1b" not in page + talk
+
+
 def test_nothing_is_told_of_what_is_not_there_yet():
     gone = tuple(Process(p.service, "", GONE) for p in ALL)
     assert localview.progress(View(STACK, gone, SILENT), ()) == {}

@@ -8,6 +8,7 @@ import tarfile
 import pytest
 import sh
 
+from ngc import engine as engines
 from ngc import show
 from ngc.errors import Failed, Wrong
 
@@ -66,6 +67,22 @@ def test_an_image_without_a_shell_is_shown_as_far_as_it_goes(builder):
     assert "could not look inside: " in page
     assert "## Layers" in page
     assert "## Components" not in page
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("answer", ["", "no JSON", '{"os": 1}', "[" * 100_000, "\\377\\033]0;PWN\\007", "null"])
+def test_an_image_whose_python_lies_is_shown_as_far_as_it_goes(engine, invoke, unique, tmp_path, answer):
+    assert invoke("build", "--framework=vllm", "--target=runtime", "--base=stand-in")[0] == 0
+    (tmp_path / "python3").write_text(f"#!/bin/sh\ncat >/dev/null\nprintf '{answer}'\n")
+    lines = ("FROM dynamo-stand-in-vllm:0.6.1", "ENV VIRTUAL_ENV=/lies", "COPY --chmod=0755 python3 /lies/bin/python3")
+    (tmp_path / "Dockerfile").write_text("\n".join(lines))
+    sh.Command(engine.client)("build", "--tag", unique, str(tmp_path), _env=engine.environment)
+    try:
+        code, out, _ = invoke("show", f"--image={unique}")
+    finally:
+        engines.ask(engine, "image", "rm", unique, fails=False)
+    assert code == 0
+    assert "system       could not look inside: its python3 answers otherwise than Python does" in out.splitlines()
 
 
 @pytest.mark.engine

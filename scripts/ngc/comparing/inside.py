@@ -35,7 +35,7 @@ def _packages(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """Components, Python and system packages that are added, removed and changed, by their versions."""
     parts = ({part["name"]: part["version"] for part in probe["components"]} for probe in (a, b))
     python = ({part["name"]: part["version"] for part in probe["python_packages"]} for probe in (a, b))
-    system = (dict(text.split("=", 1) for text in probe["system_packages"]) for probe in (a, b))
+    system = (dict(text.partition("=")[::2] for text in probe["system_packages"]) for probe in (a, b))
     return {
         "components": changes(*parts),
         "python_packages": changes(*python),

@@ -97,7 +97,9 @@ def _pull(client: Engine, name: str, platform: str | None) -> None:
 
     words = ["pull", *([f"--platform={platform}"] if platform else []), name]
     try:
-        sh.Command(client.client)(*words, _env=client.environment, _tty_out=False, _out=output.to_stderr)
+        sh.Command(client.client)(
+            *words, _env=client.environment, _tty_out=False, _decode_errors="replace", _out=output.to_stderr
+        )
     except sh.ErrorReturnCode as error:
         raise Failed(engine.explain(client, error.stderr.decode(errors="replace"))) from None
 
