@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ngc import bases, outdated, output, reference, registry, releases, tags
+from ngc import bases, files, outdated, output, reference, registry, releases, tags
 from ngc.catalog import Catalog, Framework
 from ngc.errors import Failed, Wrong
 from ngc.moving import configs, table
@@ -178,18 +176,7 @@ def check_unedited(plan: Plan) -> None:
 
 def apply(plan: Plan) -> None:
     """Change the files: all are written beside their places first, then renamed."""
-    stages = []
-    try:
-        for change in plan.changes:
-            stage = change.path.with_name(f".{change.path.name}.{os.getpid()}")
-            stages.append(stage)
-            stage.write_text(change.new)
-            shutil.copymode(change.path, stage)
-        for change, stage in zip(plan.changes, stages, strict=True):
-            stage.replace(change.path)
-    finally:
-        for stage in stages:
-            stage.unlink(missing_ok=True)
+    files.write_all({change.path: change.new for change in plan.changes})
 
 
 def text(plan: Plan) -> str:

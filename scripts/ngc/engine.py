@@ -147,7 +147,14 @@ def images(engine: Engine, references: Iterable[str]) -> dict[str, Found]:
         return {}
     command = sh.Command(engine.client)
     done = command(
-        "image", "inspect", *names, _env=engine.environment, _tty_out=False, _ok_code=[0, 1, 125], _return_cmd=True
+        "image",
+        "inspect",
+        "--",
+        *names,
+        _env=engine.environment,
+        _tty_out=False,
+        _ok_code=[0, 1, 125],
+        _return_cmd=True,
     )
     data: list[dict[str, Any]] = json.loads(str(done) or "[]")
     lost = [line for line in done.stderr.decode(errors="replace").splitlines() if line and not _says_missing(line)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ngc import comparisonpage, comparisonplot, enginefiles, sizes
+from ngc import comparisonpage, comparisonplot, enginefiles, files, sizes
 from ngc.catalog import ROOT, Catalog, read
 from ngc.errors import Failed, Wrong
 
@@ -78,22 +78,33 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
+def check_all_there(pages: Iterable[str]) -> None:
+    """Raise Failed for a table that no page has any more, or that none can be made of: its marks were taken out or broken."""
+    found = [match["name"] for text in pages for match in _PLACE.finditer(text)]
+    for name in (*TABLES, *found):
+        if name not in found or name not in TABLES:
+            what = f"no page has the table '{name}' any more" if name in TABLES else f"nothing makes the table '{name}'"
+            raise Failed(
+                f"{what}; write `<!-- table NAME: ... -->` and `<!-- end of table -->` around it, with one of: {', '.join(TABLES)}"
+            )
+
+
 def main(check: bool) -> None:
     """Write the tables and the engine files in configs/, or only look. Raises Failed for a file that is stale, Wrong for a broken one."""
     table = read()
     pages = ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))
-    made = [(path, filled(path.read_text(), table), "a table") for path in pages]
+    texts = {path: path.read_text() for path in pages}
+    check_all_there(texts.values())
+    made = [(path, filled(text, table), "a table") for path, text in texts.items()]
     made += [
         (path, enginefiles.filled(path, table.folder), "its block of engine files")
         for path in sorted((ROOT / "configs").glob("*.yaml"))
     ]
     made.append((comparisonplot.FILE, comparisonplot.made(), "the picture"))
-    for path, new, part in made:
-        if path.exists() and new == path.read_text():
-            continue
-        if check:
-            raise Failed(f"{path}: {part} is stale; run `nox -s tables`")
-        path.write_text(new)
+    stale = [(path, new, part) for path, new, part in made if not path.exists() or new != path.read_text()]
+    for path, _, part in stale if check else ():
+        raise Failed(f"{path}: {part} is stale; run `nox -s tables`")
+    files.write_all({path: new for path, new, _ in stale})
 
 
 if __name__ == "__main__":

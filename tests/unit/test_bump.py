@@ -1,7 +1,7 @@
 """bump: files moved to another release in place, with nothing else changed, and nothing done that was asked wrongly."""
 
+import os
 import re
-from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
@@ -285,15 +285,15 @@ def test_all_files_are_changed_or_none(checkout, monkeypatch):
     before = {
         path: path.read_bytes() for path in checkout.root.rglob("*") if path.is_file() and ".git" not in path.parts
     }
-    plan, write = checkout.plan("vllm", "1.3.0"), Path.write_text
+    plan, write = checkout.plan("vllm", "1.3.0"), os.open
     count = iter(range(2))
 
-    def full(self, text, *more):
-        if next(count, None) is None:
+    def full(path, flags, *more):
+        if flags & os.O_EXCL and next(count, None) is None:
             raise OSError(28, "no space left")
-        return write(self, text, *more)
+        return write(path, flags, *more)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "open", full)
     with pytest.raises(OSError, match="no space left"):
         bump.apply(plan)
     assert {p: p.read_bytes() for p in checkout.root.rglob("*") if p.is_file() and ".git" not in p.parts} == before

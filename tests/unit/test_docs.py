@@ -3,12 +3,15 @@
 import itertools
 import re
 import shlex
+import shutil
 import sys
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
+
+from ngc.errors import Failed
 
 
 def commands(root):
@@ -72,6 +75,23 @@ def test_the_readme_opens_with_the_two_commands(root):
         ["scripts/build-all.sh", "--setup", "--base=stand-in"],
         ["scripts/test-all.sh", "--base=stand-in"],
     ]
+
+
+@pytest.mark.parametrize("mark", ["<!-- table rules", "<!-- end of table -->", "<!-- table"])
+def test_a_page_that_lost_its_table_fails_the_check(root, tmp_path, monkeypatch, mark):
+    from ngc import tables
+
+    (tmp_path / "configs").mkdir()
+    shutil.copytree(root / "docs", tmp_path / "docs")
+    shutil.copy(root / "README.md", tmp_path)
+    page = tmp_path / "docs" / "VALIDATE.md"
+    page.write_text(page.read_text().replace(mark, ""))
+    before = page.read_text()
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    for check in (True, False):
+        with pytest.raises(Failed, match="no page has the table 'rules' any more"):
+            tables.main(check)
+    assert page.read_text() == before
 
 
 def test_the_tables_come_from_the_tree(root, tree):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from ngc.deploy import composeresources as resources
-from ngc.deploy import healthcheck, kubernetes, names, platform, podspec
+from ngc.deploy import forms, healthcheck, kubernetes, names, platform, podspec
 from ngc.deploy.composeresources import Host
-from ngc.deploy.graph import FRONTEND, Graph, Keys, Service
+from ngc.deploy.graph import FRONTEND, Graph, Keys, Service, at
 from ngc.deploy.paths import text
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Wrong
@@ -22,6 +21,7 @@ ETCD_URL, NATS_URL = f"http://{ETCD}:2379", f"nats://{NATS}:4222"
 PLATFORM_CHECK = {"interval": "1s", "timeout": "5s", "retries": 60}
 HF_HOME = "/huggingface"
 _MAIN = ("extraPodSpec", "mainContainer")
+TAKEN = ("compose.yaml", "compose.json", "keep.json", "stack.json")  # files of ours that lie beside those of ConfigMaps
 MOST_PROCESSES = 256  # of one machine; more is a slip of the finger, and takes Compose minutes to read
 
 
@@ -30,6 +30,7 @@ def document(prepared: Prepared, host: Host | None = None) -> dict[str, Any]:
     graph, host = prepared.graph, host or Host(ulimits={"memlock": -1, "stack": 67108864})
     for refusal in _refusals(graph):
         raise Wrong(refusal)
+    files(graph)  # their names are held to what a file may be called
     if (total := sum(service.replicas for service in graph.services)) > MOST_PROCESSES:
         raise Wrong(f"{graph.name} has {total} processes, and Compose is one machine; use fewer replicas with --set")
     image = next(service.image for service in (graph.frontend, *graph.services) if service is not None)
@@ -38,17 +39,41 @@ def document(prepared: Prepared, host: Host | None = None) -> dict[str, Any]:
     for name, service, number in resources.replicas(graph):
         services[name] = _process(graph, service, number, shares.get(name, ()), host)
     volumes: dict[str, Any] = {name: {} for name in graph.claims}
-    return {"services": services, **({"volumes": volumes} if volumes else {})}
+    return {"services": in_its_words(services), **({"volumes": volumes} if volumes else {})}
+
+
+class Filled(str):
+    """A text in which Compose is to put the values of variables: `${NAME}` is one, `$$` is a dollar sign."""
+
+    __slots__ = ()
+
+
+def in_its_words(data: Any) -> Any:
+    """Data whose texts mean in Compose what they mean here: it looks for variables in all but those that are Filled."""
+    if isinstance(data, Mapping):
+        return {key: in_its_words(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [in_its_words(item) for item in data]
+    if isinstance(data, str):
+        return str(data) if isinstance(data, Filled) else data.replace("$", "$$")
+    return data
 
 
 def files(graph: Graph) -> dict[str, str]:
-    """Files that must lie beside the Compose file: the ConfigMaps of the config, by path."""
-    return {
-        f"{_name(entry)}/{key}": str(text)
-        for entry in graph.beside
-        if entry.get("kind") == "ConfigMap"
-        for key, text in (entry.get("data") or {}).items()
-    }
+    """Files that must lie beside the Compose file: the ConfigMaps of the config, by path. Raises Wrong for a name that is none."""
+    made = {}
+    for folder, contents in graph.config_maps.items():
+        if not forms.SUBDOMAIN.takes(folder) or folder in TAKEN:
+            raise Wrong(
+                f"{graph.path}: a ConfigMap is named '{folder}', and a folder must have its name; {forms.SUBDOMAIN.write}"
+            )
+        for key, content in contents.items():
+            if not forms.DATA_KEY.takes(key):
+                raise Wrong(
+                    f"{graph.path}: the ConfigMap {folder} has the key '{key}', and a file must have its name; {forms.DATA_KEY.write}"
+                )
+            made[f"{folder}/{key}"] = content
+    return made
 
 
 def _refusals(graph: Graph) -> Iterator[str]:
@@ -116,7 +141,7 @@ def _process(graph: Graph, service: Service, number: int, gpus: Sequence[int], h
         "environment": environment,
         "user": _user(service),
         "ports": [f"127.0.0.1:{host.port + number}:{names.HTTP_PORT}"] if service.type == FRONTEND else None,
-        "volumes": [*_volumes(graph, service), *_host_folders(service, host)] or None,
+        "volumes": [*_volumes(graph, service), *_host_folders(graph, service, host)] or None,
         "networks": {"default": {"aliases": [names.component(graph, service)]}},
         **resources.limits(graph, service),
         **resources.devices(service, gpus, host),
@@ -168,36 +193,56 @@ def _expanded(text: str, known: Mapping[str, str | None]) -> str:
         if name is None:
             return "$$"
         if name not in known:
-            return healthcheck.literal(match[0])
+            return match[0].replace("$", "$$")
         value = known[name]
         return f"${{{name}}}" if value is None else value
 
-    return re.sub(r"\$\$|\$\((?P<name>[^)]*)\)|\$", one, text)
+    return Filled(re.sub(r"\$\$|\$\((?P<name>[^)]*)\)|\$", one, text))
 
 
 def _volumes(graph: Graph, service: Service) -> list[str]:
-    found = [f"{mount.name}:{mount.path}" for mount in service.mounts]
+    found = [_volume(graph, at(service, "volumeMounts"), mount.name, mount.path) for mount in service.mounts]
     volumes = {str(v["name"]): v for v in (service.spec.get("extraPodSpec") or {}).get("volumes") or [] if "name" in v}
     for number, mount in enumerate(service.main.get("volumeMounts") or []):
         volume, path = volumes.get(str(mount.get("name")), {}), str(mount.get("mountPath"))
-        read_only = ":ro" if mount.get("readOnly") else ""
+        where = at(service, *_MAIN, "volumeMounts", number)
+        mode = ["ro"] if mount.get("readOnly") else []
         if "configMap" in volume:
-            found.append(f"./{volume['configMap']['name']}:{path}:ro")
+            name = str((volume["configMap"] or {}).get("name"))
+            if name not in graph.config_maps:
+                what = f"{service.key} mounts the ConfigMap {name}, which is not in this file"
+                raise Wrong(f"{kubernetes.place(graph, *where)}: {what}; add it, or take the mount out")
+            found.append(_volume(graph, where, f"./{name}", path, "ro"))
         elif "hostPath" in volume:
-            found.append(f"{volume['hostPath']['path']}:{path}{read_only}")
+            folder = str((volume["hostPath"] or {}).get("path"))
+            if not folder.startswith("/"):  # Compose would take it for a volume of that name, or one beside its file
+                raise Wrong(
+                    f"{kubernetes.place(graph, *where)}: {service.key} mounts {folder} of this machine; write an absolute path"
+                )
+            found.append(_volume(graph, where, folder, path, *mode))
         elif "emptyDir" in volume:
-            found.append(path)  # a volume without a name, gone with the container
+            found.append(_volume(graph, where, path))  # a volume without a name, gone with the container
         else:
             kind = ", ".join(sorted(set(volume) - {"name"})) or "nothing"
-            where = kubernetes.place(graph, "spec", "services", service.key, *_MAIN, "volumeMounts", number)
             what = f"{service.key} mounts {path} from {kind}, which Compose has not"
-            raise Wrong(f"{where}: {what}; use configMap, hostPath, emptyDir or spec.pvcs")
+            raise Wrong(f"{kubernetes.place(graph, *where)}: {what}; use configMap, hostPath, emptyDir or spec.pvcs")
     return found
 
 
-def _host_folders(service: Service, host: Host) -> list[str]:
+def _volume(graph: Graph, where: Keys, *parts: str) -> str:
+    """A volume in Compose's short form. Raises Wrong for a part that it would take for two."""
+    for part in parts:
+        if ":" in part:
+            raise Wrong(
+                f"{kubernetes.place(graph, *where)}: '{part}' has a colon, which parts source and target in Compose; name another path"
+            )
+    return ":".join(parts)
+
+
+def _host_folders(graph: Graph, service: Service, host: Host) -> list[str]:
     cache = host.cache if "HF_HOME" not in service.environment and not service.mounts else None
-    return [*([f"{cache}:{HF_HOME}"] if cache else []), *(f"{folder}:{folder}:ro" for folder in host.binds)]
+    own = [_volume(graph, at(service), cache, HF_HOME)] if cache else []
+    return [*own, *(_volume(graph, at(service), folder, folder, "ro") for folder in host.binds)]
 
 
 def _user(service: Service) -> str | None:
@@ -205,7 +250,3 @@ def _user(service: Service) -> str | None:
     if "runAsUser" not in context:
         return None
     return f"{context['runAsUser']}" + (f":{context['runAsGroup']}" if "runAsGroup" in context else "")
-
-
-def _name(entry: Mapping[str, Any]) -> str:
-    return str(PurePosixPath((entry.get("metadata") or {}).get("name", "config")).name)

@@ -35,7 +35,7 @@ def apply(graph: Graph, sets: Sequence[str]) -> Graph:
         made = {(p.keys, f"{p.what}; {p.fix}"): made.get((p.keys, f"{p.what}; {p.fix}"), setting) for p in problems}
     for (keys, said), setting in made.items():
         raise Wrong(f"--set {setting}: {text(keys)}: {said}")
-    return of(graph.path, graph.data, graph.beside, graph.allowed)
+    return of(graph.path, graph.data, graph.others, graph.allowed)
 
 
 def _set(graph: Graph, rules: Schema, setting: str, keys: Keys, value: str) -> None:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,33 @@ class Service:
 
 @dataclass(frozen=True)
 class Graph:
-    """A config. `data` is the object with its comments and lines; `beside` are other objects of the file, such as ConfigMaps."""
+    """A config. `data` is the object with its comments and lines, and so are `others` of the file, such as ConfigMaps."""
 
     path: Path
     name: str
     data: Any
     services: tuple[Service, ...]
-    beside: tuple[Mapping[str, Any], ...]
+    others: tuple[Any, ...]
     allowed: Mapping[str, str]  # rules that the file switches off, with the reason
+
+    @property
+    def plain(self) -> Any:
+        """The object as Python's own kinds."""
+        return plain(self.data)
+
+    @cached_property
+    def beside(self) -> tuple[Mapping[str, Any], ...]:
+        """The other objects, plain."""
+        return tuple(plain(document) for document in self.others)
+
+    @property
+    def config_maps(self) -> Mapping[str, Mapping[str, str]]:
+        """The files of each ConfigMap among them, by its name."""
+        maps = (entry for entry in self.beside if entry["kind"] == "ConfigMap")
+        return {
+            str(entry["metadata"].get("name")): {key: str(text) for key, text in (entry.get("data") or {}).items()}
+            for entry in maps
+        }
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -115,14 +135,24 @@ class Graph:
 
     def line(self, *keys: str | int) -> int:
         """The line of a field in the file, of the nearest one above where it does not stand there; from 1."""
-        node, line = self.data, self.data.lc.line
-        for key in keys:
-            try:
-                line = node.lc.data[key][0]
-                node = node[key]
-            except (AttributeError, KeyError, IndexError, TypeError):
-                break
-        return int(line) + 1
+        return line_of(self.data, *keys)
+
+
+def line_of(node: Any, *keys: str | int) -> int:
+    """The line of a field of an object, of the nearest one above where it does not stand there; from 1."""
+    line = node.lc.line
+    for key in keys:
+        try:
+            line = node.lc.data[key][0]
+            node = node[key]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return int(line) + 1
+
+
+def at(service: Service, *keys: str | int) -> Keys:
+    """The place of a service's field."""
+    return ("spec", "services", service.key, *keys)
 
 
 def find(config: str | None, folder: Path = ROOT / "configs") -> Path:
@@ -152,11 +182,28 @@ def load(path: Path) -> Graph:
         raise Wrong(
             f"{path} holds {len(graphs)} objects of kind {KIND} ({', '.join(kinds) or 'it is empty'}); a config holds exactly one"
         )
-    beside = tuple(plain(document) for document in documents if document is not graphs[0])
-    return of(path, graphs[0], beside, allowing.silenced(text))
+    others = [document for document in documents if document is not graphs[0]]
+    for document in others:
+        _check_object(path, document)
+    return of(path, graphs[0], others, allowing.silenced(text))
 
 
-def of(path: Path, data: Any, beside: Sequence[Mapping[str, Any]], allowed: Mapping[str, str]) -> Graph:
+def _check_object(path: Path, document: Any) -> None:
+    """Raise Wrong for a document beside the graph that is no object of Kubernetes."""
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        line = document.lc.line + 1 if hasattr(document, "lc") else 1
+        raise Wrong(
+            f"{path}:{line}: a document has no kind; write an object of Kubernetes with apiVersion, kind and metadata.name"
+        )
+    if not isinstance(document.get("metadata"), dict):
+        raise Wrong(f"{path}:{line_of(document, 'metadata')}: {document['kind']} has no metadata; add metadata.name")
+    for *above, key in (("data",), ("stringData",), ("metadata", "labels"), ("metadata", "annotations")):
+        if not isinstance((document["metadata"] if above else document).get(key), (dict, type(None))):
+            where = f"{path}:{line_of(document, *above, key)}: {'.'.join([*above, key])} of {document['kind']}"
+            raise Wrong(f"{where} is no mapping; write it as one")
+
+
+def of(path: Path, data: Any, others: Sequence[Any], allowed: Mapping[str, str]) -> Graph:
     """The graph of an object that was read already. Raises Wrong for another version, or nothing to make services of."""
     _version(path, data)
     name = _mapping(data.get("metadata")).get("name")
@@ -167,7 +214,7 @@ def of(path: Path, data: Any, beside: Sequence[Mapping[str, Any]], allowed: Mapp
         raise Wrong(f"{path}:{data.lc.line + 1}: spec.services has no service; add a frontend and a worker")
     common = _environment(data["spec"].get("envs"))
     made = tuple(_service(str(key), plain(_mapping(spec)), common) for key, spec in services.items())
-    return Graph(path, name, data, made, tuple(beside), allowed)
+    return Graph(path, name, data, made, tuple(others), allowed)
 
 
 def _version(path: Path, data: Any) -> None:
@@ -226,7 +273,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _count(value: Any, default: int) -> int:
     """A number that may be written as text; the default for what is none: lint says so, not this."""
-    return int(value) if re.fullmatch(r"\d+", str(value)) else default
+    return int(value) if re.fullmatch(r"[0-9]{1,9}", str(value)) else default
 
 
 def plain(value: Any) -> Any:

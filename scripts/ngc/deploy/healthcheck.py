@@ -33,7 +33,7 @@ def of(service: Service) -> dict[str, Any] | None:
 def _test(service: Service, probe: Mapping[str, Any]) -> list[str]:
     """What a kubelet does, by programs of the image."""
     if "exec" in probe:
-        return ["CMD", *(literal(str(word)) for word in probe["exec"]["command"])]
+        return ["CMD", *(str(word) for word in probe["exec"]["command"])]
     if "tcpSocket" in probe:
         return ["CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{_port(service, probe['tcpSocket']['port'])}"]
     asked = probe["httpGet"]
@@ -42,7 +42,7 @@ def _test(service: Service, probe: Mapping[str, Any]) -> list[str]:
     # A kubelet does not check certificates either.
     words = f"curl -fsS{'k' if scheme == 'https' else ''}{headers}"
     url = f"{scheme}://127.0.0.1:{_port(service, asked['port'])}{asked.get('path', '/')}"
-    return _shell(literal(f"{words} '{url}'"))
+    return _shell(f"{words} '{url}'")
 
 
 def _shell(text: str) -> list[str]:
@@ -58,11 +58,6 @@ def not_compose(service: Service) -> str | None:
     if asked and _port(service, asked.get("port")) is None:
         return f"has a readinessProbe on the port {asked.get('port')!r}, which no port of it is called"
     return None
-
-
-def literal(text: str) -> str:
-    """Text that Compose must not look for variables in."""
-    return text.replace("$", "$$")
 
 
 def _probe(service: Service) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ngc import yamlfile
+from ngc import output, yamlfile
 from ngc.catalog import ROOT, Catalog
 from ngc.deploy import commandline, dryrun, edit, serving
 from ngc.deploy.cluster.kubectl import Cluster
@@ -34,7 +34,7 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.field}: " if self.field else ""
-        return f"{self.file}:{self.line}: {self.severity} {self.rule}: {place}{self.what}; {self.fix}"
+        return output.line(f"{self.file}:{self.line}: {self.severity} {self.rule}: {place}{self.what}; {self.fix}")
 
 
 @dataclass(frozen=True)

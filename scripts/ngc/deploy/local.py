@@ -53,7 +53,7 @@ def up(catalog: Catalog, wish: Wish) -> Stack:
     texts = {
         **composing.files(prepared.graph),
         stacks.FILE: json.dumps(document, indent=2),
-        stacks.KEEP: json.dumps({"volumes": _users_volumes(prepared.graph)}, indent=2),
+        stacks.KEEP: json.dumps({"volumes": composing.in_its_words(_users_volumes(prepared.graph))}, indent=2),
     }
     with stacks.locked(stack.name, "up"):
         before = composecli.processes(compose, stack.project)

@@ -52,7 +52,7 @@ def served_from(prepared: Prepared, model: str, name: str) -> Prepared:
         raise Wrong(
             f"{graph.path}: no worker has a {prepared.serving.get('model', 'model')} to replace in its args; leave the model out"
         )
-    return replace(prepared, graph=of(graph.path, graph.data, graph.beside, graph.allowed))
+    return replace(prepared, graph=of(graph.path, graph.data, graph.others, graph.allowed))
 
 
 def _replace(args: Any, serving: Mapping[str, Any], model: str, name: str) -> bool:

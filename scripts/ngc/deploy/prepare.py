@@ -10,8 +10,8 @@ from typing import Any
 from ngc import bases, planning
 from ngc import reference as references
 from ngc.catalog import Base, Catalog, Framework
-from ngc.deploy import edit, serving
-from ngc.deploy.graph import Graph, Service, find, load, of
+from ngc.deploy import edit, kubernetes, serving
+from ngc.deploy.graph import Graph, Service, at, find, load, of
 from ngc.errors import Wrong
 
 TARGET = "runtime"  # the target that production runs
@@ -39,7 +39,24 @@ def prepare(
     image: str | None = None,
     registry: str | None = None,
 ) -> Prepared:
-    """Read a config and put the built image in. `registry`: host[:port][/path] that it is pulled from. Raises Wrong."""
+    """Read a config and put the built image in. `registry`: host[:port][/path] that it is pulled from. Raises Wrong.
+
+    Every image is a reference then, so none can be an option of a program that is given it.
+    """
+    prepared = _prepare(catalog, config, sets, base, image, registry)
+    for service in prepared.graph.services:
+        if service.image is not None:
+            try:
+                references.parse(service.image)
+            except Wrong as error:
+                place = kubernetes.place(prepared.graph, *at(service, "extraPodSpec", "mainContainer", "image"))
+                raise Wrong(f"{place}: {error}") from None
+    return prepared
+
+
+def _prepare(
+    catalog: Catalog, config: str | None, sets: Sequence[str], base: str | None, image: str | None, registry: str | None
+) -> Prepared:
     graph = edit.apply(load(find(config)), sets)
     framework = next((f for f in catalog.frameworks if f.name == graph.framework), None)
     known = serving.base_of(catalog, graph)
@@ -73,4 +90,4 @@ def _with_image(graph: Graph, image: str, services: Sequence[Service]) -> Graph:
     for service in services:
         spec = graph.data["spec"]["services"][service.key]
         spec.setdefault("extraPodSpec", {}).setdefault("mainContainer", {})["image"] = image
-    return of(graph.path, graph.data, graph.beside, graph.allowed)
+    return of(graph.path, graph.data, graph.others, graph.allowed)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ngc import files
 from ngc.deploy import compose, fields, kubernetes, schema, v1beta1
 from ngc.deploy.graph import Graph, plain
 from ngc.deploy.paths import text
@@ -127,10 +128,8 @@ def write(prepared: Prepared, objects: Sequence[Mapping[str, Any]], to: str, fol
         raise Wrong(f"--out is {folder}, which is no folder; name one that may be made")
     name = "compose.yaml" if to == COMPOSE else f"{prepared.graph.name}.yaml"
     texts = {name: dump(objects), **(compose.files(prepared.graph) if to == COMPOSE else {})}
-    for path, content in texts.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f".{target.name}.staged")
-        staged.write_text(content)
-        staged.replace(target)
-    return [folder / path for path in texts]
+    made = {files.below(folder, name): content for name, content in texts.items()}
+    for path, content in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, content)
+    return list(made)

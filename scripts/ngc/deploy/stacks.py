@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -74,11 +76,16 @@ def locked(name: str, verb: str) -> Iterator[None]:
 
 def stage(stack: Stack, texts: Mapping[str, str]) -> Path:
     """Write a stack's record and files into a folder of their own, where they can be looked at before they are kept."""
-    staged = folder(f".{stack.name}.staged")
-    shutil.rmtree(staged, ignore_errors=True)
+    prefix = f".{stack.name}.staged-"
+    for left in folder(stack.name).parent.glob(
+        f"{glob.escape(prefix)}*"
+    ):  # by a run that was killed: the lock says there is no other
+        files.remove_tree(left)
+    staged = Path(tempfile.mkdtemp(prefix=prefix, dir=folder(stack.name).parent))
     for name, text in {**texts, RECORD: json.dumps(asdict(stack), indent=2)}.items():
-        (staged / name).parent.mkdir(parents=True, exist_ok=True)
-        (staged / name).write_text(text)
+        path = files.below(staged, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, text)
     return staged
 
 
@@ -89,7 +96,7 @@ def keep(stack: Stack, staged: Path) -> None:
         target = folder(stack.name) / path.relative_to(staged)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-    shutil.rmtree(staged)
+    files.remove_tree(staged)
 
 
 def forget(name: str) -> None:

@@ -39,14 +39,14 @@ class EngineFile:
 
 def config_maps(graph: Graph, service: Service) -> Iterator[tuple[str, str, Mapping[str, str]]]:
     """(mount path, name, files) of each ConfigMap of the file that a service mounts whole."""
-    maps = {str(get(m, "metadata", "name")): m for m in graph.beside if m.get("kind") == "ConfigMap"}
+    maps = graph.config_maps
     volumes = {
         str(v.get("name")): get(v, "configMap", "name") for v in entries(get(service.spec, "extraPodSpec", "volumes"))
     }
     for mount in entries(service.main.get("volumeMounts")):
-        name = volumes.get(str(mount.get("name")))
+        name = str(volumes.get(str(mount.get("name"))))
         if name in maps and "subPath" not in mount:
-            yield str(mount.get("mountPath")), str(name), get(maps[name], "data") or {}
+            yield str(mount.get("mountPath")), name, maps[name]
 
 
 def _said(subject: Subject, service: Service, key: str) -> str | None:

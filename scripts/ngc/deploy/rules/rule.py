@@ -11,6 +11,7 @@ from ngc.catalog import Base
 from ngc.deploy import fields, schema, serving
 from ngc.deploy.commandline import Table
 from ngc.deploy.graph import FRONTEND, PREFILL, WORKER, Graph, Service, plain
+from ngc.deploy.graph import at as at  # rules have all that they need from here
 from ngc.deploy.paths import Keys
 from ngc.deploy.schema import Problem
 
@@ -121,11 +122,6 @@ def rule(id: str, severity: str) -> Callable[[Look], Look]:
         return look
 
     return register
-
-
-def at(service: Service, *keys: str | int) -> Keys:
-    """The place of a component's field."""
-    return ("spec", "services", service.key, *keys)
 
 
 def in_main(service: Service, *keys: str | int) -> Keys:
