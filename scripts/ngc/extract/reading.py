@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
@@ -81,9 +81,10 @@ class Reader:
     def _all(self, one: Callable[[Blob], None], blobs: Sequence[Blob]) -> None:
         """Do something for each blob, largest first. The first failure, or Ctrl-C, ends all of them."""
         with ThreadPoolExecutor(self._jobs) as pool:
-            ordered = sorted(blobs, key=lambda blob: -(blob.size or 0))
-            futures = [pool.submit(one, blob) for blob in ordered]
+            futures: list[Future[None]] = []
             try:
+                for blob in sorted(blobs, key=lambda blob: -(blob.size or 0)):
+                    futures.append(pool.submit(one, blob))
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from ngc import output
 from ngc.errors import Failed
 
 BLOCK = 512
@@ -91,8 +92,8 @@ def record(extra: Mapping[bytes, bytes], key: bytes, otherwise: int, tape: Tape)
 
 
 def text(name: bytes) -> str:
-    """A name for people: what is not UTF-8 is escaped."""
-    return name.decode(errors="backslashreplace")
+    """A name for people: on one line, and what is not UTF-8 is escaped."""
+    return output.line(name.decode(errors="backslashreplace"))
 
 
 def shortened(value: bytes) -> str:
