@@ -49,6 +49,30 @@ def test_what_is_only_staged_is_not_up():
     assert not stacks.on_record()
 
 
+def test_what_a_killed_run_had_staged_is_removed_by_the_next_and_nothing_else_is(state):
+    stack = Stack("a", "vllm-agg", None, "http://127.0.0.1:8000", PROMISE)
+    other = stacks.stage(Stack("a.b", "vllm-agg", None, "http://127.0.0.1:8001", PROMISE), {})
+    left = stacks.stage(stack, {})
+    stacks.keep(stack, stacks.stage(stack, {stacks.FILE: "{}"}))
+    assert not left.exists()
+    assert other.exists()
+    assert sorted(path.name for path in state.iterdir()) == sorted(["a", other.name])
+
+
+def test_where_a_stack_is_staged_cannot_be_guessed_and_is_nobody_elses():
+    stack = Stack("a", "vllm-agg", None, "http://127.0.0.1:8000", PROMISE)
+    first, second = stacks.stage(stack, {}), stacks.stage(stack, {})
+    assert first != second
+    assert second.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/../../../x"])
+def test_no_file_of_a_stack_is_written_outside_of_its_folder(name, tmp_path):
+    with pytest.raises(Wrong, match="is no name of a file below"):
+        stacks.stage(Stack("a", "vllm-agg", None, "http://127.0.0.1:8000", PROMISE), {name: "x"})
+    assert not [path for path in tmp_path.parent.rglob("x")]
+
+
 @pytest.mark.parametrize("name", ["a", "vllm-agg", "vllm-agg.yaml", "./vllm-agg.yaml", "../configs/vllm-agg.yaml"])
 def test_a_stack_is_known_by_its_name_its_config_and_its_file(name, monkeypatch):
     """However it was started: what was typed then need not be typed again."""

@@ -143,7 +143,7 @@ def _read(node: Schema, value: str, path: str, where: str) -> Any:
             raise Wrong(f"{where}: the value holds {len(documents)} documents; write one")
         data = documents[0] if documents else None
     except Wrong:
-        if node.get("type", "string") != "string":
+        if node.get("type") != "string" and not node.get(EITHER_KEY):
             raise
         data = value
     # Whatever is written for a field of text is text: gpu=2, value=true, and JSON for a flag.
