@@ -103,14 +103,16 @@ def print_table(headings: Sequence[str], rows: Rows, right: Collection[int] = ()
 
 @contextmanager
 def live(rows: Callable[[], Rows], right: Collection[int] = ()) -> Iterator[None]:
-    """Show a table on stderr, a terminal, and show it anew all the time; what does not fit in a line is cut off."""
+    """Show a table on stderr, a terminal, and show it anew all the time; of the last column what fits in the line is shown."""
     from rich.live import Live
     from rich.table import Table
 
     def draw() -> Table:
-        shown, view = list(rows()), Table.grid(padding=(0, 2))
-        for number in range(max(map(len, shown), default=0)):
-            view.add_column(justify="right" if number in right else "left", overflow="ellipsis", no_wrap=True)
+        shown, view = list(rows()), Table.grid(padding=(0, 2), expand=True)
+        last = max(map(len, shown), default=0) - 1
+        for number in range(last + 1):
+            justify: Any = "right" if number in right else "left"
+            view.add_column(justify=justify, no_wrap=True, overflow="ellipsis", ratio=1 if number == last else None)
         return _filled(view, shown)
 
     # Only what goes to a terminal is printed above the display; stdout may be a file.

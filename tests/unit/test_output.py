@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -44,14 +45,13 @@ with mirror.listening(9) as listen:
 }
 
 
-def on_a_terminal(root, code, **options):
+def on_a_terminal(root, code, columns=300, **options):
     """What a terminal gets from a child whose stderr it is."""
     master, slave = pty.openpty()
     start = f"HOSTILE = {HOSTILE!r}\n"
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root / "scripts"), "TERM": "xterm", "COLUMNS": "300"}
-    child = subprocess.Popen(
-        [sys.executable, "-c", start + code], stderr=slave, env={**environment, "PYTHONUTF8": "1"}, **options
-    )
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root / "scripts"), "TERM": "xterm"}
+    environment |= {"COLUMNS": str(columns), "PYTHONUTF8": "1"}
+    child = subprocess.Popen([sys.executable, "-c", start + code], stderr=slave, env=environment, **options)
     os.close(slave)
     said = b""
     try:
@@ -71,6 +71,19 @@ def test_a_live_display_shows_text_of_others_and_obeys_none_of_it(root, display)
     said, _ = on_a_terminal(root, LIVE[display])
     assert r"\x1b]0;PWN\x07[red]x[/red]\u202ea|b```<&" in said
     assert [text for text in DRIVES if text in said] == []
+
+
+def test_a_live_display_cuts_off_what_happens_and_never_whom_it_happens_to(root):
+    code = """
+from ngc.deploy import watching
+with watching.watching() as update:
+    update({"a-name-of-some-length": "x" * 500})
+"""
+    said, _ = on_a_terminal(root, code, columns=60)
+    shown = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "", said).splitlines()
+    (row,) = {line for line in shown if line.startswith("a-name-of-some-length  0.0 s  xxxx")}
+    assert row.rstrip().endswith("x…")
+    assert len(row) <= 60
 
 
 def test_what_is_printed_while_a_display_is_live_goes_where_it_should_and_drives_nothing(root):
