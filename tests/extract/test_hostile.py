@@ -15,7 +15,14 @@ from ..unit.extracting import TIME, Image
 from .hostile import CASES
 
 pytestmark = pytest.mark.timeout(5)
-COMPARED = ("b256-mtime-neg", "hardlink-to-symlink", "mode-huge", "pax-sparse10", "pax-sparse10-neg", "whiteout-root-opq")
+COMPARED = (
+    "b256-mtime-neg",
+    "hardlink-to-symlink",
+    "mode-huge",
+    "pax-sparse10",
+    "pax-sparse10-neg",
+    "whiteout-root-opq",
+)
 
 
 def shown(folder: Path, mask: int = -1) -> dict[str, str]:
