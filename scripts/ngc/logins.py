@@ -196,8 +196,8 @@ def _guarded(url: str) -> None:
 
 
 def _token(image: Reference, url: str, fields: Mapping[str, str], login: Login | None) -> str | None:
-    parts = urlsplit(fields["realm"])
     transport.check_step(url, fields["realm"])
+    parts = urlsplit(fields["realm"])
     _guarded(url)  # the token goes there
     scope = fields.get("scope") or f"repository:{image.repository}:pull"
     asked = {"service": fields.get("service", ""), "scope": scope}

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
@@ -148,20 +148,21 @@ def _followed(request: Request) -> BaseHTTPResponse:
         if answer.status not in (301, 302, 303, 307, 308) or not place or request.method not in ("GET", "HEAD"):
             return answer
         _let_go(answer)
-        try:
-            there = urljoin(request.url, place)
-            same = urlsplit(request.url)[:2] == urlsplit(there)[:2]
-        except ValueError:
-            raise Trouble("it redirects to what is no address") from None
-        check_step(request.url, there)
+        with suppress(ValueError):  # what is no address stays what it is
+            place = urljoin(request.url, place)
+        check_step(request.url, place)
+        same = urlsplit(request.url)[:2] == urlsplit(place)[:2]
         kept = {key: value for key, value in request.headers.items() if same or key.lower() != "authorization"}
-        request = replace(request, url=there, headers=kept)
+        request = replace(request, url=place, headers=kept)
     raise Trouble(f"it redirects more than {_REDIRECTS} times")
 
 
 def check_step(url: str, there: str) -> None:
-    """Raise Trouble where an https address leads to one that is not."""
-    scheme = urlsplit(there).scheme
+    """Raise Trouble where an https address leads to one that is not, or to none."""
+    try:
+        scheme = urlsplit(there).scheme
+    except ValueError:
+        scheme = ""
     if scheme not in ("http", "https") or (urlsplit(url).scheme == "https" and scheme != "https"):
         raise Trouble(f"it leads from {urlsplit(url).scheme} to {scheme or 'nothing'}, which is not followed")
 

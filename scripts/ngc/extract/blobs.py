@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 TRIES = 5  # in a row without a byte
 _SLOW_TRIES = 3  # in a row with hardly any
-_WINDOW = 4.0  # seconds over which the speed is taken
+_WINDOW = 3.0  # seconds over which the speed is taken
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LONGEST_WAIT = 30.0  # seconds, whatever Retry-After says
+_LONGEST_WAIT = 12.0  # seconds in a row that Retry-After may ask for; a registry that wants more has answered
 
 
 class Stopped(Exception):  # no error: another thread has failed, or the user has had enough
@@ -73,6 +73,7 @@ class Download:
         self._access, self._digest, self._size, self._stop = access, digest, size, stop
         self._answer: BaseHTTPResponse | None = None
         self._at = self._failures = self._slow = 0
+        self._waited = 0.0  # seconds, as Retry-After said
         self._since, self._before = 0.0, 0  # when the window of speed began, and at which byte
 
     def read(self, count: int) -> bytes:
@@ -83,8 +84,8 @@ class Download:
                 raise Stopped
             try:
                 if self._answer is None:
-                    self._answer = self._open()
                     self._since, self._before = time.monotonic(), self._at
+                    self._answer = self._open()
                     continue  # looks again whether it is still wanted: close() may have come too early
                 data = self._some(self._answer, count)
                 if not data and self._at < self._size:
@@ -93,7 +94,8 @@ class Download:
                 self._again(str(error))
                 continue
             self._at += len(data)
-            self._failures = 0 if data else self._failures
+            if data:
+                self._failures, self._waited = 0, 0.0
             self._keep_pace()
             return data
 
@@ -143,9 +145,11 @@ class Download:
         while True:
             headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={self._at}-"} if self._at else {})
             answer = self._access.stream(f"/blobs/{self._digest}", headers)
-            if answer.status in _TRANSIENT:
+            wait = _seconds(answer.headers.get("Retry-After"))
+            if answer.status in _TRANSIENT and (self._waited + (wait or 0) <= _LONGEST_WAIT):
                 answer.close()
-                self._again(f"status {answer.status}", _seconds(answer.headers.get("Retry-After")))
+                self._waited += wait or 0
+                self._again(f"status {answer.status}", wait)
             elif answer.status == 200 or (answer.status == 206 and self._continues(answer)):
                 if answer.status == 200:
                     self._pass_over(answer)
@@ -173,4 +177,4 @@ class Download:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    return min(float(retry_after), _LONGEST_WAIT) if retry_after and retry_after.isdigit() else None
+    return float(retry_after) if retry_after and retry_after.isdigit() else None
