@@ -8,6 +8,7 @@ import re
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -252,7 +253,9 @@ def _new_pool(host: str, proxy: Proxy | None, verify: bool) -> PoolManager:
     if not proxy.socks:
         return urllib3.ProxyManager(proxy.address, proxy_headers=proxy.headers, **options)
     try:
-        from urllib3.contrib.socks import SOCKSProxyManager
+        with warnings.catch_warnings():  # the sentence below says it
+            warnings.simplefilter("ignore")
+            from urllib3.contrib.socks import SOCKSProxyManager
     except ImportError:
         raise Trouble(f"{proxy.address} is a SOCKS proxy; `pip install PySocks` into .venv to use it") from None
     user, password = proxy.login or (None, None)

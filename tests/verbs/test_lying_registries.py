@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import ROOT, require
+from ..conftest import ROOT
 from ..doubles import lying_registry as double
 from ..doubles.lying_registry import (
     BLOB,
@@ -452,21 +452,6 @@ def test_a_login_does_not_follow_a_redirect(ends, verb, tmp_path, copy):
         assert any(login for _, login in registry.asked)
     assert copy.asked
     assert not [login for _, login in copy.asked if login]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """(certificate, key) of 127.0.0.1."""
-    openssl = shutil.which("openssl")
-    require("registry", None if openssl else "there is no openssl here")
-    folder = tmp_path_factory.mktemp("tls")
-    made = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=test",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-out", made[0], "-keyout", made[1]],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return made
 
 
 def trusting(certificate: tuple[Path, Path]) -> dict[str, str]:
