@@ -89,6 +89,10 @@ CASES = [
     Case("an object without metadata", "all", "ConfigMap has no metadata", behind="---\napiVersion: v1\nkind: ConfigMap\n"),
     Case("a ConfigMap whose data are a list", "all", "data of ConfigMap is no mapping", behind="---\nkind: ConfigMap\nmetadata: {name: a}\ndata: [b]\n"),
     Case("envs is a mapping", "kinds", "spec.envs: a mapping is refused", "spec:\n", "spec:\n  envs: {a: b}\n"),
+    Case("a probe that asks a number", "kinds", "exec: 5 is refused",
+         "        exec:\n          command: [sh, -c, \"curl", '        exec: 5\n        x:\n          command: [sh, -c, "curl'),
+    Case("a service that is a number", "kinds", "Frontend2: 5 is refused", FRONT, "    Frontend2: 5\n" + FRONT),
+    Case("an amount that no computer can write", "compose", "limits.memory is '1e99999999'", "      componentType: frontend\n", '      componentType: frontend\n      resources: {limits: {memory: "1e99999999"}}\n'),
     Case("replicas is a date", "kinds", "replicas: '2020-01-01' is refused", REPLICAS, "      replicas: 2020-01-01\n"),
     # Names, keys and paths.
     Case("a key that climbs", "compose", "the key '../../../../pwned'", behind=beside('"../../../../pwned": PWNED')),
@@ -167,7 +171,7 @@ def test_a_config_of_a_stranger_ends_in_a_sentence_and_reaches_nothing(case, ver
     assert outside == ["a/b/c/config.yaml"]
 
 
-@pytest.mark.parametrize("field", ["workingDir", "hostPath", "user", "mountPath", "command", "args", "env", "probe"])
+@pytest.mark.parametrize("field", ["workingDir", "hostPath", "mountPath", "command", "args", "env", "probe"])
 def test_compose_fills_no_variable_into_what_a_config_says(field, verbs, root, tmp_path):
     """Compose reads $NAME in any text of its file; only secrets that the config asks for are references there."""
     variable = "$NGC_API_KEY ${NGC_API_KEY} $${NGC_API_KEY}".replace(" ", "/" if field.endswith("Path") else " ")
@@ -175,7 +179,6 @@ def test_compose_fills_no_variable_into_what_a_config_says(field, verbs, root, t
         "workingDir": (WORKING_DIR, f"workingDir: '/{variable}'"),
         "hostPath": (MAIN, mounted("/y", f"hostPath: {{path: '/{variable}'}}")),
         "mountPath": (MAIN, mounted(f"'/{variable}'", "emptyDir: {}")),
-        "user": (WORKING_DIR, f"securityContext: {{runAsUser: '{variable}'}}"),
         "command": (WORKING_DIR, f"command: [sh, '{variable}']"),
         "args": ("            - --model\n", f"            - '{variable}'\n            - --model\n"),
         "env": ("spec:\n", f"spec:\n  envs: [{{name: A, value: '{variable}'}}]\n"),

@@ -70,7 +70,7 @@ def test_where_a_stack_is_staged_cannot_be_guessed_and_is_nobody_elses():
 def test_no_file_of_a_stack_is_written_outside_of_its_folder(name, tmp_path):
     with pytest.raises(Wrong, match="is no name of a file below"):
         stacks.stage(Stack("a", "vllm-agg", None, "http://127.0.0.1:8000", PROMISE), {name: "x"})
-    assert not [path for path in tmp_path.parent.rglob("x")]
+    assert not list(tmp_path.rglob("x"))
 
 
 @pytest.mark.parametrize("name", ["a", "vllm-agg", "vllm-agg.yaml", "./vllm-agg.yaml", "../configs/vllm-agg.yaml"])

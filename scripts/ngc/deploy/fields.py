@@ -56,11 +56,23 @@ _METADATA = _object(
 # The CRD wants text for each of these, numbers too.
 _RESOURCES = _object(cpu=TEXT, memory=TEXT, gpu=TEXT, custom=_map(TEXT))
 
+# Of what Kubernetes defines, the kinds of the fields that are read here.
+_PROBE = _open(
+    exec=_open(command=_list(TEXT)),
+    httpGet=_open(port=QUANTITY, path=TEXT, scheme=TEXT, httpHeaders=_list(_open(("name",), name=TEXT, value=TEXT))),
+    tcpSocket=_open(port=QUANTITY),
+    periodSeconds=WHOLE,
+    timeoutSeconds=WHOLE,
+    failureThreshold=WHOLE,
+)
 _CONTAINER = _object(
-    **_any(
-        "envFrom lifecycle livenessProbe name ports readinessProbe resizePolicy resources restartPolicy securityContext startupProbe"
-    ),
+    **_any("lifecycle name resizePolicy restartPolicy"),
     **_any("stdin stdinOnce terminationMessagePath terminationMessagePolicy tty volumeDevices"),
+    **dict.fromkeys(("livenessProbe", "readinessProbe", "startupProbe"), _PROBE),
+    envFrom=_list(OPEN),
+    ports=_list(_open(name=TEXT, containerPort=WHOLE)),
+    resources=_open(limits=_map(QUANTITY), requests=_map(QUANTITY), claims=_list(OPEN)),
+    securityContext=_open(capabilities=_open(add=_list(TEXT), drop=_list(TEXT)), runAsUser=WHOLE, runAsGroup=WHOLE),
     image=TEXT,
     imagePullPolicy=TEXT,
     workingDir=TEXT,
@@ -71,21 +83,22 @@ _CONTAINER = _object(
 )
 _POD = _object(
     **_any(
-        "activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy enableServiceLinks ephemeralContainers"
+        "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks ephemeralContainers"
     ),
-    **_any(
-        "hostAliases hostIPC hostNetwork hostPID hostUsers hostname imagePullSecrets initContainers nodeName nodeSelector os"
-    ),
+    **_any("hostAliases hostIPC hostNetwork hostPID hostUsers hostname imagePullSecrets nodeName nodeSelector os"),
     **_any(
         "overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims resources restartPolicy runtimeClassName"
     ),
-    **_any(
-        "schedulerName schedulingGates securityContext serviceAccount setHostnameAsFQDN shareProcessNamespace subdomain"
-    ),
+    **_any("schedulerName schedulingGates serviceAccount setHostnameAsFQDN shareProcessNamespace subdomain"),
     **_any("terminationGracePeriodSeconds tolerations topologySpreadConstraints"),
     mainContainer=_CONTAINER,
     serviceAccountName=TEXT,
-    volumes=_list(_open(("name",), name=TEXT)),
+    securityContext=OPEN,
+    containers=_list(OPEN),
+    initContainers=_list(OPEN),
+    volumes=_list(
+        _open(("name",), name=TEXT, configMap=_open(name=TEXT), hostPath=_open(("path",), path=TEXT), emptyDir=OPEN)
+    ),
 )
 
 COMPONENT = _object(
@@ -117,8 +130,8 @@ COMPONENT = _object(
         labels=_map(TEXT),
         tls=_object(secretName=TEXT),
     ),
-    livenessProbe=OPEN,
-    readinessProbe=OPEN,
+    livenessProbe=_PROBE,
+    readinessProbe=_PROBE,
     extraPodMetadata=_object(annotations=_map(TEXT), labels=_map(TEXT)),
     extraPodSpec=_POD,
 )

@@ -234,16 +234,16 @@ def _service(key: str, spec: Mapping[str, Any], common: Mapping[str, Mapping[str
     return Service(
         key=key,
         type=str(spec.get("componentType", "main")),
-        sub_type=spec.get("subComponentType"),
+        sub_type=_text(spec.get("subComponentType")),
         replicas=_count(spec.get("replicas"), 1),
         nodes=_count(_mapping(spec.get("multinode")).get("nodeCount"), 1),
         gpus=_count(_mapping(_mapping(spec.get("resources")).get("limits")).get("gpu"), 0),
-        image=main["image"] if isinstance(main.get("image"), str) else None,
+        image=_text(main.get("image")),
         command=_texts(main.get("command")),
         args=_texts(main.get("args")),
-        working_dir=main.get("workingDir"),
+        working_dir=_text(main.get("workingDir")),
         environment={**common, **_environment(spec.get("envs")), **_environment(main.get("env"))},
-        env_from_secret=spec.get("envFromSecret"),
+        env_from_secret=_text(spec.get("envFromSecret")),
         mounts=tuple(_mounts(spec.get("volumeMounts"))),
         shared_memory=None if memory.get("disabled") is True else str(memory.get("size", SHARED_MEMORY)),
         spec=spec,
@@ -265,6 +265,10 @@ def _environment(entries: Any) -> dict[str, Mapping[str, Any]]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def of(service: Service) -> dict[str, Any] | None:
 def _test(service: Service, probe: Mapping[str, Any]) -> list[str]:
     """What a kubelet does, by programs of the image."""
     if "exec" in probe:
-        return ["CMD", *(str(word) for word in probe["exec"]["command"])]
+        return ["CMD", *(str(word) for word in probe["exec"].get("command") or ())]
     if "tcpSocket" in probe:
         return ["CMD", "bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{_port(service, probe['tcpSocket']['port'])}"]
     asked = probe["httpGet"]

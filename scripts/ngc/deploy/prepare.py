@@ -12,6 +12,7 @@ from ngc import reference as references
 from ngc.catalog import Base, Catalog, Framework
 from ngc.deploy import edit, kubernetes, serving
 from ngc.deploy.graph import Graph, Service, at, find, load, of
+from ngc.deploy.paths import text
 from ngc.errors import Wrong
 
 TARGET = "runtime"  # the target that production runs
@@ -88,6 +89,13 @@ def _base_image(framework: Framework, service: Service) -> bool:
 
 def _with_image(graph: Graph, image: str, services: Sequence[Service]) -> Graph:
     for service in services:
-        spec = graph.data["spec"]["services"][service.key]
-        spec.setdefault("extraPodSpec", {}).setdefault("mainContainer", {})["image"] = image
+        holder, keys = graph.data["spec"]["services"], (service.key, "extraPodSpec", "mainContainer")
+        for number, key in enumerate(keys, 1):
+            if holder.get(key) is None:
+                holder[key] = {}
+            holder = holder[key]
+            if not isinstance(holder, dict):
+                place = ("spec", "services", *keys[:number])
+                raise Wrong(f"{kubernetes.place(graph, *place)}: {text(place)} is no mapping; write it as one")
+        holder["image"] = image
     return of(graph.path, graph.data, graph.others, graph.allowed)

@@ -58,9 +58,9 @@ def render(
 
 
 def _of_their_kinds(graph: Graph) -> None:
-    """Raise Wrong for a value of another kind than its field takes: it would become something else without a word."""
+    """Raise Wrong for a value of another kind than its field takes, and for one that is missing: it would become something else."""
     for problem in schema.problems(fields.MODEL, plain(graph.data)):
-        if problem.rule == schema.KINDS:
+        if problem.rule in (schema.KINDS, schema.MISSING):
             raise Wrong(
                 f"{kubernetes.place(graph, *problem.keys)}: {text(problem.keys)}: {problem.what}; {problem.fix}"
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from posixpath import join, normpath
-from typing import Any
 
 from ngc import reference as references
 from ngc.deploy import serving
@@ -46,11 +45,11 @@ def volume_unknown(subject: Subject) -> Iterator[Found]:
         claims = set(subject.graph.claims)
         volumes = {str(v.get("name")) for v in entries(get(service.spec, "extraPodSpec", "volumes"))}
         for number, mount in enumerate(entries(service.spec.get("volumeMounts"))):
-            if mount.get("name") not in claims:
+            if str(mount.get("name")) not in claims:
                 yield Found(at(service, "volumeMounts", number), f"there is no claim {mount.get('name')} in spec.pvcs: the graph fails",
                             f"choose from: {', '.join(sorted(claims))}" if claims else "add it to spec.pvcs")  # fmt: skip
         for number, mount in enumerate(entries(service.main.get("volumeMounts"))):
-            if mount.get("name") not in {*volumes, *(m.name for m in service.mounts)}:
+            if str(mount.get("name")) not in {*volumes, *(m.name for m in service.mounts)}:
                 yield Found(in_main(service, "volumeMounts", number), f"there is no volume {mount.get('name')} in extraPodSpec.volumes: its pods are refused",
                             f"choose from: {', '.join(sorted(volumes))}" if volumes else "add it to extraPodSpec.volumes")  # fmt: skip
 
@@ -129,15 +128,18 @@ def model_not_at_frontend(subject: Subject) -> Iterator[Found]:
 
 def _devices(service: Service) -> list[str]:
     """The pod's extended resources that are no GPUs: an RDMA device has the name that its plugin gives it."""
-    named: list[Any] = [*(get(service.spec, "resources", "limits", "custom") or ())]
-    named += [key for key in get(service.main, "resources", "limits") or () if "/" in str(key)]
+    custom, limits = get(service.spec, "resources", "limits", "custom"), get(service.main, "resources", "limits")
+    named = [*custom] if isinstance(custom, dict) else []
+    named += [key for key in limits if "/" in str(key)] if isinstance(limits, dict) else []
     return [str(name) for name in named if str(name) != GPU]
 
 
 def _may_lock(service: Service) -> bool:
     security = get(service.main, "securityContext")
     added = get(security, "capabilities", "add")
-    return get(security, "privileged") is True or bool({"IPC_LOCK", "ALL"} & {*map(str, added or ())})
+    return get(security, "privileged") is True or bool(
+        {"IPC_LOCK", "ALL"} & {*map(str, added if isinstance(added, list) else ())}
+    )
 
 
 @rule("no-rdma", INFO)
