@@ -1,7 +1,7 @@
 """The fields of a DynamoGraphDeployment of v1alpha1 and the kinds they take, for where no CRDs are at hand.
 
 Written as the part of an OpenAPI schema that CRDs use, so that one walk (deploy.schema) reads both. Source: the CRD of 0.6.1.
-What Kubernetes itself defines (volumes, probes, autoscaling ...) is open below its name: any field of any kind.
+What Kubernetes itself defines (volumes, probes, autoscaling ...) is open below its name; what is read of it here has its kind.
 """
 
 from __future__ import annotations
@@ -59,8 +59,14 @@ _RESOURCES = _object(cpu=TEXT, memory=TEXT, gpu=TEXT, custom=_map(TEXT))
 # Of what Kubernetes defines, the kinds of the fields that are read here.
 _PROBE = _open(
     exec=_open(command=_list(TEXT)),
-    httpGet=_open(port=QUANTITY, path=TEXT, scheme=TEXT, httpHeaders=_list(_open(("name",), name=TEXT, value=TEXT))),
-    tcpSocket=_open(port=QUANTITY),
+    httpGet=_open(
+        ("port",),
+        port=QUANTITY,
+        path=TEXT,
+        scheme=TEXT,
+        httpHeaders=_list(_open(("name", "value"), name=TEXT, value=TEXT)),
+    ),
+    tcpSocket=_open(("port",), port=QUANTITY),
     periodSeconds=WHOLE,
     timeoutSeconds=WHOLE,
     failureThreshold=WHOLE,
@@ -70,7 +76,7 @@ _CONTAINER = _object(
     **_any("stdin stdinOnce terminationMessagePath terminationMessagePolicy tty volumeDevices"),
     **dict.fromkeys(("livenessProbe", "readinessProbe", "startupProbe"), _PROBE),
     envFrom=_list(OPEN),
-    ports=_list(_open(name=TEXT, containerPort=WHOLE)),
+    ports=_list(_open(("containerPort",), name=TEXT, containerPort=WHOLE)),
     resources=_open(limits=_map(QUANTITY), requests=_map(QUANTITY), claims=_list(OPEN)),
     securityContext=_open(capabilities=_open(add=_list(TEXT), drop=_list(TEXT)), runAsUser=WHOLE, runAsGroup=WHOLE),
     image=TEXT,
