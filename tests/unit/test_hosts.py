@@ -197,17 +197,19 @@ def test_links_of_an_image_lead_no_mount_and_no_file_to_this_machine(root_fs, tm
         place.symlink_to(target.replace("OUTSIDE", str(outside)))
     monkeypatch.setattr(hosts, "driver_files", lambda: ([library], []))
     words = hosts.around(hosts.Host("chroot", str(root_fs)), ["true"], {str(model): "/mnt"})
-    words[words.index("-ec") + 1] = "trap 'cat /proc/self/mountinfo' EXIT\n" + words[words.index("-ec") + 1].replace(
-        'exec "$@"', '"$@"'
-    )
-    seen = (tmp_path, outside, model, Path("/dev"), Path("/etc"))
-    before = [sorted(folder.iterdir()) for folder in seen]
+    script = words.index("-ec") + 1
+    look = "cat /proc/self/mountinfo"  # before and after in one name space: engines mount and unmount meanwhile
+    words[script] = f"{look}; echo; trap '{look}' EXIT\n" + words[script].replace('exec "$@"', '"$@"')
+    before = [*tmp_path.iterdir(), *outside.iterdir(), *model.iterdir()]
     done = sh.Command(words[0])(*words[1:], _ok_code=list(range(256)), _return_cmd=True, _tty_out=False)
-    mounted = [line.split()[4] for line in done.stdout.decode().splitlines()]
-    own = Counter(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
-    assert mounted
-    assert Counter(point for point in mounted if not Path(point).is_relative_to(root_fs)) <= own
-    assert [sorted(folder.iterdir()) for folder in seen] == before
+    own, mounted = (
+        Counter(point for line in half.splitlines() if not Path(point := line.split()[4]).is_relative_to(root_fs))
+        for half in done.stdout.decode().split("\n\n")
+    )
+    assert own
+    assert mounted == own
+    assert not Path("/dev/new").exists()
+    assert [*tmp_path.iterdir(), *outside.iterdir(), *model.iterdir()] == before
     assert {file.read_text() for file in (outside / "file", library)} == {"of this machine"}
 
 
