@@ -46,6 +46,16 @@ def test_the_stage_of_a_killed_run_goes_with_the_next_one(extract, image, held):
     assert names(extract) == {"out"}
 
 
+def test_it_goes_too_where_the_result_was_in_place_already(extract, image):
+    request = Request(None, ("/a",), str(image), out=str(extract.out))
+    run.extract(catalog.read(), request, plan=False, as_json=True)
+    stage_of(extract, "root")
+    run.extract(catalog.read(), request, plan=True, as_json=True)
+    assert names(extract) == {"out", LEFT}, "a plan changes nothing"
+    run.extract(catalog.read(), request, plan=False, as_json=True)
+    assert names(extract) == {"out"}
+
+
 def test_the_old_result_comes_back_where_a_run_was_killed_between_two_renames(extract, image):
     extract(image, "/a")
     before = snapshot(extract.out)

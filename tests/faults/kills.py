@@ -27,7 +27,6 @@ from ngc import catalog, files  # noqa: E402
 from ngc import engine as engines  # noqa: E402
 from ngc.extract import run  # noqa: E402
 from ngc.extract.asking import Request  # noqa: E402
-from ngc.extract.containers import OWNER_LABEL  # noqa: E402
 
 NAME = "ngc-test-kills:1"
 
@@ -60,9 +59,9 @@ class Kills:
 
     def left(self) -> list[str]:
         """What should not be there after a run that was not disturbed."""
-        labelled = engines.ask(self.engine, "ps", "--all", "--quiet", "--filter", f"label={OWNER_LABEL}") or ""
+        made = engines.ask(self.engine, "ps", "--all", "--quiet", "--filter", f"ancestor={NAME}") or ""
         staged = [path.name for path in self.cache.iterdir() if files.is_staged(path.name)]
-        return [*labelled.split(), *staged, *(path.name for path in self.out.parent.iterdir() if path != self.out)]
+        return [*made.split(), *staged, *(path.name for path in self.out.parent.iterdir() if path != self.out)]
 
     def undisturbed(self, source: str, path: str) -> float:
         """Run to the end; returns seconds."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from ngc import sizes
 from ngc.catalog import Catalog
 from ngc.errors import Wrong
-from ngc.extract import asking, inventory, parts, report, work
+from ngc.extract import asking, inventory, parts, report, staging, work
 from ngc.extract.asking import Order, Request
 
 
@@ -26,6 +27,9 @@ def extract(catalog: Catalog, request: Request, plan: bool, as_json: bool) -> bo
     if there is None:
         with report.listening(as_json) as listener:
             made = work.run(order, listener)
+    else:
+        with suppress(OSError):  # a run may have been killed when its result was in place already
+            staging.remove_left(order.out)
     report.result(there or made, order.out, there is not None, as_json)
     return True
 

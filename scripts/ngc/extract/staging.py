@@ -31,15 +31,11 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)  # an old kernel, or a 
 @contextmanager
 def stage(out: Path) -> Iterator[Path]:
     """A folder beside the result with room for its root, content and indexes, always removed. Raises Failed."""
-    prefix = _prefix(out)
     with ExitStack() as stack:
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            for left in _left(out.parent, prefix):
-                with suppress(FileNotFoundError), files.locked(left) as alone:
-                    if alone:
-                        _discard(left, out)
-            made = _locked(out.parent, prefix, stack)
+            remove_left(out)
+            made = _locked(out.parent, _prefix(out), stack)
         except OSError as error:
             raise Failed(f"{out.parent} cannot be written ({error.strerror}); choose another --out") from None
         try:
@@ -54,6 +50,14 @@ def stage(out: Path) -> Iterator[Path]:
             ) from None
         finally:
             _discard(made, out)
+
+
+def remove_left(out: Path) -> None:
+    """Remove what killed runs have left beside a result. Raises OSError."""
+    for left in _left(out.parent, _prefix(out)):
+        with suppress(FileNotFoundError), files.locked(left) as alone:
+            if alone:
+                _discard(left, out)
 
 
 def _named(error: OSError, out: Path) -> str:
