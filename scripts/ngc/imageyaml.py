@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ngc import files, yamlfile
+from ngc import files, output, yamlfile
 from ngc.errors import Wrong
 
 SCHEMA = "image.schema.json"
@@ -63,7 +63,7 @@ def _explain(path: Path, error: Any, data: Any) -> str:
         known = error.definition.get("properties", {})
         extra = next(key for key in error.value if key not in known)
         return f"{at(path, (*keys, extra))}unknown key '{extra}'; choose from: {', '.join(known)}"
-    shown = f"'{error.value}'" if isinstance(error.value, (str, int, float)) else "not of the right kind"
+    shown = f"'{output.line(str(error.value))[:100]}'" if isinstance(error.value, (str, int, float)) else "not of the right kind"
     return f"{at(path, keys)}{name} is {shown}; write {expected}"
 
 

@@ -213,7 +213,7 @@ def of(path: Path, data: Any, others: Sequence[Any], allowed: Mapping[str, str])
     if not isinstance(services, dict) or not services:
         raise Wrong(f"{path}:{data.lc.line + 1}: spec.services has no service; add a frontend and a worker")
     common = _environment(data["spec"].get("envs"))
-    made = tuple(_service(str(key), plain(_mapping(spec)), common) for key, spec in services.items())
+    made = tuple(_service(str(key), _set(plain(_mapping(spec))), common) for key, spec in services.items())
     return Graph(path, name, data, made, tuple(others), allowed)
 
 
@@ -278,6 +278,13 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _count(value: Any, default: int) -> int:
     """A number that may be written as text; the default for what is none: lint says so, not this."""
     return int(value) if re.fullmatch(r"[0-9]{1,9}", str(value)) else default
+
+
+def _set(value: Any) -> Any:
+    """Data without the fields that are null: to Kubernetes they are not there."""
+    if isinstance(value, dict):
+        return {key: _set(item) for key, item in value.items() if item is not None}
+    return [_set(item) for item in value] if isinstance(value, list) else value
 
 
 def plain(value: Any) -> Any:
