@@ -10,6 +10,7 @@ from ngc import reference as references
 from ngc.deploy.cluster import images
 from ngc.deploy.cluster.images import Published
 from ngc.errors import Failed, Wrong
+from ngc.manifests import digest_of
 
 from .preflighting import NODE, kubectl_fixture, named, prepared_fixture, registries_fixture, run, states  # noqa: F401  # fixtures
 
@@ -78,15 +79,24 @@ def served():
     server.server_close()
 
 
+def put(content, data):
+    """Serve data under its digest."""
+    digest = digest_of(json.dumps(data).encode())
+    content[digest] = data
+    return digest
+
+
 def test_platforms_user_and_stand_in_are_read_from_a_registry(served):
     host, content = served
-    manifest = {"config": {"digest": "sha256:c"}, "layers": []}
     labels = {"ngc-dynamo.stand-in": "true"}
-    content["sha256:c"] = {"architecture": "arm64", "os": "linux", "config": {"User": "dynamo", "Labels": labels}}
-    content["one"] = content["sha256:m"] = manifest
+    config = {"architecture": "arm64", "os": "linux", "config": {"User": "dynamo", "Labels": labels}}
+    layer = {"digest": f"sha256:{'a' * 64}", "size": 1}
+    manifest = {"config": {"digest": put(content, config), "size": 1}, "layers": [layer]}
+    content["one"], digest = manifest, put(content, manifest)
     content["many"] = {
         "manifests": [
-            {"digest": "sha256:m", "platform": {"os": "linux", "architecture": name}} for name in ("amd64", "arm64")
+            {"digest": digest, "size": 1, "platform": {"os": "linux", "architecture": name}}
+            for name in ("amd64", "arm64")
         ]
     }
     assert images._look_up(references.parse(f"{host}/a:one")) == Published(("linux/arm64",), "dynamo", True, True)

@@ -101,12 +101,17 @@ class Download:
 
     def _some(self, answer: BaseHTTPResponse, count: int) -> bytes:
         """The next bytes: what comes within a second, `count` at most; waiting for all of them has no end where they drip."""
-        parts, left, until = [], count, time.monotonic() + 1
-        while left and (data := answer.read1(left, decode_content=False)):
-            parts.append(data)
-            left -= len(data)
-            if time.monotonic() > until:
-                break
+        parts: list[bytes] = []
+        left, until = count, time.monotonic() + 1
+        try:
+            while left and (data := answer.read1(left, decode_content=False)):
+                parts.append(data)
+                left -= len(data)
+                if time.monotonic() > until:
+                    break
+        except Exception:
+            if not parts:  # else what came counts, and the next look meets the break again
+                raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _keep_pace(self) -> None:
