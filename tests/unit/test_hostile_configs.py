@@ -44,8 +44,11 @@ class Case:
     new: str = NAME
     behind: str = ""
     encoding: str = "utf-8"
+    empty: bool = False
 
     def data(self, good):
+        if self.empty:
+            return b""
         assert self.old in good
         return (good.replace(self.old, self.new) + self.behind).encode(self.encoding)
 
@@ -88,6 +91,8 @@ CASES = [
     Case("a document that is a list", "all", "a document has no kind", behind="---\n- a\n"),
     Case("an object without metadata", "all", "ConfigMap has no metadata", behind="---\napiVersion: v1\nkind: ConfigMap\n"),
     Case("a ConfigMap whose data are a list", "all", "data of ConfigMap is no mapping", behind="---\nkind: ConfigMap\nmetadata: {name: a}\ndata: [b]\n"),
+    Case("services is a list", "all", "spec.services has no service", "  services:\n", "  services: []\n  others:\n"),
+    Case("nothing in it", "all", "holds 0 objects of kind DynamoGraphDeployment (it is empty)", empty=True),
     Case("envs is a mapping", "kinds", "spec.envs: a mapping is refused", "spec:\n", "spec:\n  envs: {a: b}\n"),
     Case("a probe that asks a number", "kinds", "exec: 5 is refused",
          "        exec:\n          command: [sh, -c, \"curl", '        exec: 5\n        x:\n          command: [sh, -c, "curl'),
@@ -118,6 +123,8 @@ CASES = [
     Case("a folder named after a variable", "", "", WORKING_DIR, 'workingDir: "/${NGC_API_KEY}/$NGC_API_KEY"'),
     Case("arguments for a shell", "", "",
          "            - --model\n", '            - --served-model-name\n            - "$(touch PWNED)`id`${NGC_API_KEY}"\n            - --model\n'),
+    Case("an argument of two lines", "", "", "            - --model\n", '            - "a\\nb: c"\n            - --model\n'),
+    Case("a Secret beside it", "", "", behind="---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: b}\n"),
     Case("an octal number", "", "", REPLICAS, "      replicas: 0o17\n"),
 ]  # fmt: skip
 WHERE = {  # which of validate (1: it has findings), render for Kubernetes, render for Compose, and up refuse it
