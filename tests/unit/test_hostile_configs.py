@@ -97,7 +97,8 @@ CASES = [
     Case("a probe that asks a number", "kinds", "exec: 5 is refused",
          "        exec:\n          command: [sh, -c, \"curl", '        exec: 5\n        x:\n          command: [sh, -c, "curl'),
     Case("a service that is a number", "kinds", "Frontend2: 5 is refused", FRONT, "    Frontend2: 5\n" + FRONT),
-    Case("an amount that no computer can write", "compose", "limits.memory is '1e99999999'", "      componentType: frontend\n", '      componentType: frontend\n      resources: {limits: {memory: "1e99999999"}}\n'),
+    Case("an amount that no computer can write", "compose", "limits.memory is '1e99999999'",
+         "      componentType: frontend\n", '      componentType: frontend\n      resources: {limits: {memory: "1e99999999"}}\n'),
     Case("replicas is a date", "kinds", "replicas: '2020-01-01' is refused", REPLICAS, "      replicas: 2020-01-01\n"),
     # Names, keys and paths.
     Case("a key that climbs", "compose", "the key '../../../../pwned'", behind=beside('"../../../../pwned": PWNED')),
