@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ngc import engine
+from ngc import certificates
 from ngc.plan import Plan, Step
 
 
@@ -36,7 +36,7 @@ def _target(
     build = step.build
     assert build is not None
     parent = next((other for other in steps if other.image == build.parent), None)
-    bundle = engine.ca_bundle()
+    bundle = certificates.ca_bundle()
     target: dict[str, Any] = {
         "context": str(plan.context),
         "dockerfile": os.path.relpath(build.dockerfile, plan.context),

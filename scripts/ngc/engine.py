@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ngc import certificates
 from ngc.errors import Failed, Wrong
 
 CLIENT_VARIABLE = "NGC_ENGINE"
@@ -212,21 +213,5 @@ def layer_sizes(engine: Engine, reference: str) -> list[tuple[int, str]]:
 
 def secrets() -> list[str]:
     """Build options that hand the certificates of a TLS-inspecting network to a build; [] where there is no such network."""
-    bundle = ca_bundle()
+    bundle = certificates.ca_bundle()
     return ["--secret", f"id=ca,src={bundle}"] if bundle else []
-
-
-def ca_bundle() -> Path | None:
-    """The file of certificates this machine trusts, if it was told to trust more than its distribution does.
-
-    NGC_CA names one; else the variables that pip, curl, requests and OpenSSL know; else a locally added certificate.
-    """
-    for name in ("NGC_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
-        if path := os.environ.get(name):
-            if Path(path).is_file():
-                return Path(path)
-            if name == "NGC_CA":
-                raise Wrong(f"NGC_CA is '{path}', which is no file; name a file of PEM certificates")
-    added = Path("/usr/local/share/ca-certificates")
-    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-    return bundle if bundle.is_file() and added.is_dir() and any(added.rglob("*.crt")) else None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ngc import bases, engine, running
+from ngc import bases, certificates, engine, running
 from ngc.deploy import composecli
 from ngc.deploy.cluster import kubectl
 from ngc.engine import Engine
@@ -152,7 +152,7 @@ def _stand_in_root() -> Check:
 
 
 def _certificates() -> Check:
-    bundle = engine.ca_bundle()
+    bundle = certificates.ca_bundle()
     return Check("certificates", "pass", f"builds get {bundle} as secret `ca`" if bundle else "the distribution's own")
 
 

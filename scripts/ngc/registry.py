@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from ngc import engine, logins, manifests, proxies, transport
+from ngc import certificates, engine, logins, manifests, proxies, transport
 from ngc.errors import Failed, Wrong
 from ngc.manifests import Config, Manifest, Type
 from ngc.reference import HUB, Reference
@@ -72,7 +72,7 @@ class Access:
         # Docker's rule: a registry on this machine, or one that is called insecure, may speak plain http if it does not speak TLS.
         if not self._scheme:
             plain = self._insecure or proxies.LOOPBACK.fullmatch(self._host)
-            self._scheme = "http" if plain and not transport.speaks_tls(self._host) else "https"
+            self._scheme = "http" if plain and not certificates.speaks_tls(self._host) else "https"
         official = self.reference.host == HUB and "/" not in self.reference.repository
         return f"{self._scheme}://{self._host}/v2/{'library/' if official else ''}{self.reference.repository}"
 

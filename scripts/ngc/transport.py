@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import re
-import ssl
 import threading
 import time
 import warnings
@@ -13,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from ngc import engine, proxies
+from ngc import certificates, proxies
 from ngc.proxies import Proxy
 
 if TYPE_CHECKING:
@@ -35,7 +31,7 @@ _POOLS: dict[object, PoolManager] = {}
 _LOCK = threading.Lock()
 
 
-class Trouble(Exception):  # no error of ours yet: the caller knows what was asked for, and what to do instead
+class Trouble(Exception):  # the caller makes a Failed of it: it knows what was asked for, and what to do instead
     """Why an address gave no answer, as part of a sentence."""
 
 
@@ -229,7 +225,7 @@ def forget() -> None:
 def _pool(url: str, verify: bool) -> PoolManager:
     """The connections for an address: with the same host, proxy and certificates they are used again."""
     host, proxy = urlsplit(url).netloc, proxies.of(url)
-    key = host, proxy, verify, engine.ca_bundle()
+    key = host, proxy, verify, certificates.ca_bundle()
     with _LOCK:
         if key not in _POOLS:
             _POOLS[key] = _new_pool(host, proxy, verify)
@@ -240,7 +236,7 @@ def _new_pool(host: str, proxy: Proxy | None, verify: bool) -> PoolManager:
     import urllib3
 
     options: dict[str, Any] = {
-        "ssl_context": _tls(host, verify),
+        "ssl_context": certificates.context(host, verify),
         "timeout": urllib3.Timeout(connect=5, read=8),
         "retries": urllib3.Retry(total=2, connect=1, read=1, redirect=0, status=0, other=0, raise_on_status=False),
         "maxsize": 16,
@@ -260,42 +256,3 @@ def _new_pool(host: str, proxy: Proxy | None, verify: bool) -> PoolManager:
         raise Trouble(f"{proxy.address} is a SOCKS proxy; `pip install PySocks` into .venv to use it") from None
     user, password = proxy.login or (None, None)
     return SOCKSProxyManager(proxy.address, username=user, password=password, **options)
-
-
-def _tls(host: str, verify: bool) -> ssl.SSLContext:
-    """What vouches for a host: this machine's certificates, NGC_CA and its like, and Docker's certs.d/HOST, client certificates too."""
-    if not verify:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
-    bundle = engine.ca_bundle()
-    context = ssl.create_default_context(cafile=str(bundle) if bundle else None)
-    for folder in certificate_folders(host):
-        for file in sorted(folder.glob("*.crt")):
-            context.load_verify_locations(file)
-        for file in sorted(folder.glob("*.cert")):
-            context.load_cert_chain(file, file.with_suffix(".key"))
-    return context
-
-
-def certificate_folders(host: str) -> list[Path]:
-    """Where Docker, rootless Docker and podman look for a registry's certificates (docs.docker.com/engine/security/certificates)."""
-    if not re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", host):
-        return []
-    own = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))  # noqa: PTH111  # ~ stays without a home
-    tops = (Path("/etc/docker"), own / "docker", Path("/etc/containers"), own / "containers")
-    return [top / "certs.d" / host for top in tops if (top / "certs.d" / host).is_dir()]
-
-
-def speaks_tls(host: str) -> bool:
-    """Whether what listens at a host answers a TLS handshake at all."""
-    import socket
-
-    name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "443")
-    anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    anything.check_hostname, anything.verify_mode = False, ssl.CERT_NONE  # only asked, not trusted
-    try:
-        with socket.create_connection((name.strip("[]"), int(port)), timeout=5) as line, anything.wrap_socket(line):
-            return True
-    except OSError:
-        return False

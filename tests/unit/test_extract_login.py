@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import sh
 
-from ngc import transport
+from ngc import certificates
 from ngc.errors import Failed, Wrong
 from ngc.extract import asking
 
@@ -77,7 +77,7 @@ def secure_registry(folder):
         subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log) as child,
     ):
         try:
-            wait_for(lambda: transport.speaks_tls(host), f"a registry on {host}")
+            wait_for(lambda: certificates.speaks_tls(host), f"a registry on {host}")
             yield host, certificate
         finally:
             child.terminate()

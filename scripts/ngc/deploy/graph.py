@@ -293,9 +293,5 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item) for item in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
+    kinds = () if isinstance(value, bool) else (int, float, str)  # ruamel.yaml has kinds of its own below these
+    return next((kind(value) for kind in kinds if isinstance(value, kind)), value)

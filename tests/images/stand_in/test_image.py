@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import sh
 
-from ngc import engine as engines
 from ngc.catalog import Base
+from ngc.certificates import ca_bundle
 
 from .stack import LABEL, Container, Model
 
@@ -165,7 +165,7 @@ def test_no_certificate_of_the_building_machine_is_in_the_image(
     run: Callable[..., str], client: sh.Command, image: str
 ):
     """A network's own CA would come along with the build secret, were it stored."""
-    bundle = engines.ca_bundle() or Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
+    bundle = ca_bundle() or Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
     if not bundle.exists():
         pytest.skip(f"this machine has no {bundle} to compare with")
     own = set(certificates(bundle.read_text(errors="replace")))
