@@ -105,9 +105,9 @@ def main(count: int = 200, seed: int = 1) -> None:
     with tempfile.TemporaryDirectory(prefix="ngc-kills-") as place:
         kills = Kills(Path(place), seed)
         try:
-            takes = max(kills.undisturbed(source, "/a") for source in kills.sources)
+            takes = [kills.undisturbed(source, "/a") for source in kills.sources]
             for number in range(count):
-                kills.one(number, takes)
+                kills.one(number, takes[number % 2])
         finally:
             engines.ask(kills.engine, "image", "rm", "--force", NAME, fails=False)
     for what, times in sorted(kills.found.items()):

@@ -10,6 +10,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -172,7 +173,12 @@ def differences(inventory: Inventory, folder: Path, content: bool) -> Iterator[s
     """What in a folder is not as the inventory says, a line each. `content`: read the files too, not only their size and time."""
     inodes: dict[str, int] = {}
     firsts = {entry.same_as for entry in inventory.entries.values() if entry.same_as}
-    with Root(folder) as root:
+    try:
+        opened = Root(folder)
+    except OSError as error:
+        yield f"{folder} cannot be read ({error.strerror})"
+        return
+    with opened as root:
         for name, entry in inventory.entries.items():
             raw = os.fsencode(name)
             try:
@@ -223,11 +229,23 @@ def _sha256(content: Iterable[bytes]) -> str:
 def refuse_to_replace(folder: Path) -> None:
     """Raise Failed if something is in the way that extraction did not make."""
     try:
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise Failed(f"{folder} is in the way and no folder; remove it, or choose another --out")
-        if folder.is_dir() and any(folder.iterdir()) and read(folder) is None:
-            raise Failed(
-                f"{folder} is in the way and was not made by extract-from-ngc; remove it, or choose another --out"
-            )
+        while (found := _state(folder)) is not None:
+            if not stat.S_ISDIR(found.st_mode):
+                raise Failed(f"{folder} is in the way and no folder; remove it, or choose another --out")
+            with suppress(FileNotFoundError):
+                if not any(folder.iterdir()) or read(folder) is not None:
+                    return
+            now = _state(folder)  # another run may have exchanged it while it was looked at
+            if now is not None and (now.st_ino, now.st_ctime_ns) == (found.st_ino, found.st_ctime_ns):
+                raise Failed(
+                    f"{folder} is in the way and was not made by extract-from-ngc; remove it, or choose another --out"
+                )
     except OSError as error:
         raise Failed(f"{str(folder)[:200]} cannot be read ({error.strerror}); choose another --out") from None
+
+
+def _state(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None

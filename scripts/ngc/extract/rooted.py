@@ -74,14 +74,14 @@ class Root:
                     yield piece
 
     def walk(self) -> Iterator[bytes]:
-        """Every name below the folder but those below a folder that may not be read; no order."""
+        """Every name below the folder but those below a folder that may not be read, or is gone meanwhile; no order."""
         todo = [b""]
         while todo:
             name = todo.pop()
             above, rest = self._at(name)
             try:
                 handle = os.open(rest, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-            except PermissionError:
+            except (PermissionError, FileNotFoundError, NotADirectoryError):
                 continue
             try:
                 with os.scandir(handle) as entries:

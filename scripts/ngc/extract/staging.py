@@ -49,7 +49,11 @@ def stage(out: Path) -> Iterator[Path]:
                 f"{_named(error, out)}: {error.strerror}; choose another --out, or other paths with --component"
             ) from None
         finally:
-            _discard(made, out)
+            try:
+                _discard(made, out)
+            except KeyboardInterrupt:  # a signal while it is removed: the rest goes all the same
+                _discard(made, out)
+                raise
 
 
 def remove_left(out: Path) -> None:
@@ -108,22 +112,32 @@ def swap(stage: Path, out: Path) -> None:
     root = stage / "root"
     mode = root.stat().st_mode
     root.chmod(mode | 0o700)  # to be moved, where it is the image's own root and we are not root
-    while True:
-        inventory.refuse_to_replace(out)
-        try:
-            root.rename(out)  # where there is nothing, or an empty folder
-            break
-        except OSError as error:
-            if error.errno not in _TAKEN:
-                raise
-        with suppress(FileNotFoundError):  # what was there is gone meanwhile
-            if not os.access(out, os.W_OK):
-                out.chmod(0o700)  # as above; it goes
-            if _exchange(root, out):
-                break
-            files.remove_tree(stage / _OLD)
-            out.rename(stage / _OLD)
-    out.chmod(mode & 0o7777)
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        while not _placed(root, out, stage):
+            pass  # another run was faster, and has put its own result there or taken one away
+        os.fchmod(handle, mode & 0o7777)  # ours, whatever lies there by now
+    finally:
+        os.close(handle)
+
+
+def _placed(root: Path, out: Path, stage: Path) -> bool:
+    """Try once; False where what is there was changed meanwhile. Raises OSError, and Failed for what is not ours to replace."""
+    inventory.refuse_to_replace(out)
+    try:
+        root.rename(out)  # where there is nothing, or an empty folder
+        return True
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
+    with suppress(FileNotFoundError):
+        if not os.access(out, os.W_OK):
+            out.chmod(0o700)  # to be moved, as above; it goes
+        if _exchange(root, out):
+            return True
+        files.remove_tree(stage / _OLD)
+        out.rename(stage / _OLD)
+    return False
 
 
 def _exchange(one: Path, other: Path) -> bool:
