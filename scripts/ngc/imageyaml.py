@@ -63,11 +63,7 @@ def _explain(path: Path, error: Any, data: Any) -> str:
         known = error.definition.get("properties", {})
         extra = next(key for key in error.value if key not in known)
         return f"{at(path, (*keys, extra))}unknown key '{extra}'; choose from: {', '.join(known)}"
-    shown = (
-        f"'{output.line(str(error.value))[:100]}'"
-        if isinstance(error.value, (str, int, float))
-        else "not of the right kind"
-    )
+    shown = output.quoted(str(error.value)) if isinstance(error.value, str | int | float) else "not of the right kind"
     return f"{at(path, keys)}{name} is {shown}; write {expected}"
 
 

@@ -29,6 +29,12 @@ def line(text: str) -> str:
     return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def quoted(text: str) -> str:
+    """A value of other people's in a sentence: in quotes, on one line, 100 characters at most."""
+    said = line(text)
+    return f"'{said}'" if len(said) <= 100 else f"'{said[:97]}...'"
+
+
 def lines(texts: Iterable[str]) -> str:
     """A page of these lines: a text with a newline in it begins none of its own."""
     return "\n".join(map(line, texts))

@@ -19,7 +19,10 @@ PART = st.from_regex(r"[a-z0-9]+([._-][a-z0-9]+)?", fullmatch=True)
 def references(draw):
     """(text, registry, repository, tag, digest)."""
     registry = draw(st.sampled_from(["", "localhost", "localhost:5000", "a.example", "[::1]:5000", "nvcr.io"]))
-    repository = "/".join(draw(st.lists(PART, min_size=1, max_size=4)))
+    parts = draw(st.lists(PART, min_size=1, max_size=4))
+    if not registry:  # a dot in the first part would make a registry of it
+        parts[0] = parts[0].replace(".", "-")
+    repository = "/".join(parts)
     tag = draw(st.none() | st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True))
     digest = draw(st.none() | st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True))
     name = f"{registry}/{repository}" if registry else repository

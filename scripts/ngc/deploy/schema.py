@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ngc import yamlfile
+from ngc import output, yamlfile
 from ngc.deploy import fields
 from ngc.deploy.fields import EITHER_KEY, Schema
 from ngc.deploy.graph import KIND
@@ -183,4 +183,4 @@ def shown(data: Any) -> str:
         return "nothing"
     if isinstance(data, (Mapping, list)):
         return "a mapping" if isinstance(data, Mapping) else "a list"
-    return f"'{data}'" if isinstance(data, str) else str(data).lower() if isinstance(data, bool) else str(data)
+    return output.quoted(data) if isinstance(data, str) else str(data).lower() if isinstance(data, bool) else str(data)
