@@ -11,7 +11,6 @@ from ngc.errors import Failed
 BLOCK = 512
 SPECIAL = 1 << 20  # bytes of a long name, a PAX header or a sparse map; Go's limit is the same
 MOST = (1 << 63) - 1  # of any number: Go's int64, and the kernel's loff_t
-_OCTAL = re.compile(rb"[0-7]*")
 _DECIMAL = re.compile(rb"[+-]?[0-9]{1,19}")  # int() alone takes spaces and underscores, and limits nothing
 
 
@@ -72,9 +71,14 @@ def number(field: bytes, tape: Tape) -> int:
             raise Failed(f"{tape.name} has a header with a number of more than 63 bits; refused")
         return value
     octal = field.strip(b" \0").split(b"\0", 1)[0]
-    if not _OCTAL.fullmatch(octal):
+    try:
+        if octal.isdigit():  # int() alone takes signs, spaces, underscores and 0o
+            return int(octal, 8)
+    except ValueError:  # an 8 or a 9
+        pass
+    if octal:
         raise Failed(f"{tape.name} has a header with the number {text(octal)}; the image is damaged")
-    return int(octal, 8) if octal else 0
+    return 0
 
 
 def decimal(value: bytes, what: bytes, tape: Tape) -> int:
