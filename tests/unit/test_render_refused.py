@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+from ngc.asked.configs import Config
 from ngc.deploy.composeresources import Host
 from ngc.errors import Wrong
 
@@ -88,7 +89,7 @@ def test_more_gpus_than_a_machine_has_are_refused_with_who_wants_them(tmp_path):
     from ngc.deploy import compose, prepare
 
     (tmp_path / "graph.yaml").write_text(CONFIG)
-    prepared = prepare.prepare(catalog.read(), str(tmp_path / "graph.yaml"))
+    prepared = prepare.prepare(catalog.read(), Config(str(tmp_path / "graph.yaml")))
     with pytest.raises(
         Wrong, match=r"graph needs 5 GPUs \(vllmdecode-0 2, vllmdecode-1 2, vllmprefill-0 1\) and 2 are"
     ):
