@@ -13,16 +13,14 @@ from typing import Any
 
 from ngc.errors import Wrong
 
-Check = Callable[[str, str], Any]  # of (flag, text) to its value; raises Wrong
-
 PLAN = "print what would be done, and stop"
 JSON = "print data for programs"
 
 
-def flag(help: str, default: Any = None, check: Check | None = None) -> Any:
+def flag(help: str, default: Any = None, check: Callable[[str, str], Any] | None = None) -> Any:
     """A flag. Its kind is that of its default, a text's if None; a flag whose default is () may be repeated.
 
-    `check` makes a value of what was typed, and of a default that is a text.
+    `check` makes the value of the flag's name and what was typed, and that of the default; it raises Wrong.
     """
     value = default if check is None or default is None else check("the default", default)
     return field(default=value, metadata={"help": help, "typed": default, "check": check})
@@ -33,7 +31,7 @@ def argument(help: str) -> Any:
     return field(metadata={"help": help})
 
 
-def one_of(*choices: str) -> Check:
+def one_of(*choices: str) -> Callable[[str, str], str]:
     """The value, if it is one of the choices."""
 
     def check(name: str, text: str) -> str:
@@ -44,7 +42,7 @@ def one_of(*choices: str) -> Check:
     return check
 
 
-def number(least: int, most: int = 999_999_999) -> Check:
+def number(least: int, most: int = 999_999_999) -> Callable[[str, str], int]:
     """A whole number within bounds.
 
     A flag whose default is a number is parsed by Invoke, which ends in a traceback for what is none: declare a text.
