@@ -57,7 +57,7 @@ def test_the_way_out_that_a_refusal_names_works(tmp_path, monkeypatch):
             objects(tmp_path, "compose", changed(change))
         if " --set " in (said := str(caught.value)) and said.endswith("=null'"):
             setting = shlex.split(said.partition(" --set ")[2])[0]
-            assert objects(tmp_path, "compose", changed(change), sets=[setting]), targets
+            assert objects(tmp_path, "compose", changed(change), set=[setting]), targets
 
 
 @pytest.mark.parametrize("target", BOTH)

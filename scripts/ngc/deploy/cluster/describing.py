@@ -72,15 +72,9 @@ def _kept(made: Plan) -> list[str]:
 
 def _by_hand(made: Plan, asked: Deploy, ready: Adapted) -> str:
     """The same objects by hand, but for the marks by which `deploy` sees a change taken up."""
-    given = {
-        "config": asked.config,
-        "to": asked.to,
-        "api": asked.api if asked.to == render.DGD else None,
-        "base": asked.base or os.environ.get(bases.VARIABLE),
-        "image": asked.image,
-        "registry": asked.registry,
-        "metrics": asked.metrics,
-    }
+    given = {name: getattr(asked, name) for name in ("config", "to", "api", "base", "image", "registry", "metrics")}
+    given["base"] = asked.base or os.environ.get(bases.VARIABLE)
+    given["api"] = asked.api if asked.to == render.DGD else None
     words = ["invoke", "render", *(f"--{flag}={value}" for flag, value in given.items() if value)]
     words += [f"--set={setting}" for setting in (*asked.set, *made.sets, *_model(made, asked), *_replicas(made, ready))]
     labels = [
