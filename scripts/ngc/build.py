@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ngc import bake, bases, engine, output, plan, planning, progress, push, reference, report, runner
+from ngc.asked.images import Build
 from ngc.catalog import Catalog
 from ngc.engine import Engine, Found
 from ngc.errors import Failed, Wrong
-from ngc.plan import Plan, Request, Step
+from ngc.plan import Plan, Step
 from ngc.runner import Result
 
-FORMATS = ("text", "json", "bake")
 
-
-@dataclass(frozen=True)
-class Order:
-    """A request and how to carry it out. `jobs`: images at the same time; `builder`: a buildx builder, None for the engine's own."""
-
-    request: Request
-    jobs: int
-    push: bool = False
-    registry: str | None = None
-    builder: str | None = None
-
-
-def planned(catalog: Catalog, order: Order, form: str = "text") -> str:
-    """What `run` would do, as text, JSON or a bake file. Needs no engine that can build; works without any."""
+def planned(catalog: Catalog, asked: Build) -> str:
+    """What `run` would do, with `plan` set: as text, JSON or a bake file. Needs no engine that can build; works without any."""
     try:
         asker: Engine | None = engine.any_client()
     except Failed:
         asker = None
-    made = _make(catalog, replace(order, request=replace(order.request, only_plan=True)), asker)
-    registry = _registry(order)
-    if form == "bake":
-        return bake.text(made, registry, _platforms(order))
-    if form == "json":
+    made = _make(catalog, asked, asker)
+    registry = _registry(asked)
+    if asked.format == "bake":
+        return bake.text(made, registry, _platforms(asked))
+    if asked.format == "json":
         return json.dumps(
             {
                 "engine": made.engine.name,
@@ -52,18 +41,18 @@ def planned(catalog: Catalog, order: Order, form: str = "text") -> str:
     lines = [_as_text(made, step) for step in made.steps]
     pushes = (
         [shlex.join(command) for command in push.commands(made.engine, made.images, registry)]
-        if registry and order.push
+        if registry and asked.push
         else []
     )
     return "\n".join([*lines, *pushes, *made.refused.values()])
 
 
-def run(catalog: Catalog, order: Order) -> int:
+def run(catalog: Catalog, asked: Build) -> int:
     """Build, print the report to stdout, push if asked and all succeeded. Returns the exit code."""
-    registry = _registry(order)
-    made = _make(catalog, order, None if order.builder else engine.any_client())
-    if order.builder:
-        return _bake(made, order, registry)
+    registry = _registry(asked)
+    made = _make(catalog, asked, None if asked.builder else engine.any_client())
+    if asked.builder:
+        return _bake(made, asked, registry)
     if made.todo:
         made = replace(made, engine=engine.builder())
         made = replace(made, steps=tuple(_with_client(step, made.engine) for step in made.steps))
@@ -71,57 +60,54 @@ def run(catalog: Catalog, order: Order) -> int:
         print(f"{base.name}: {base.image}: {base.why}", file=sys.stderr)
     try:
         with progress.listening() as listen:
-            results = runner.run(made, order.jobs, listen)
+            results = runner.run(made, asked.jobs or os.cpu_count() or 1, listen)
     except runner.InterruptedRun as stop:
         _report(made, stop.results)
         return 130
     _report(made, results)
     if not all(result.good for result in results):
         return 1
-    if order.push and registry:
+    if asked.push and registry:
         push.run(made.engine, made.images, registry)
     return 0
 
 
-def _make(catalog: Catalog, order: Order, asker: Engine | None) -> Plan:
-    if order.jobs < 1:
-        raise Wrong(f"--jobs is {order.jobs}; write a number of 1 or more")
-    _registry(order)
-    request = order.request
-    platforms = _platforms(order)
-    if len(platforms) > 1 and not (order.builder and order.push):
+def _make(catalog: Catalog, asked: Build, asker: Engine | None) -> Plan:
+    _registry(asked)
+    platforms = _platforms(asked)
+    if len(platforms) > 1 and not (asked.builder and asked.push):
         raise Wrong(
-            f"--platform={request.platform} names {len(platforms)} platforms, which only a buildx builder makes; add --builder, --push and --registry"
+            f"--platform={asked.platform} names {len(platforms)} platforms, which only a buildx builder makes; add --builder, --push and --registry"
         )
     for platform in platforms:
         if platform not in bases.PLATFORMS:
             raise Wrong(f"unknown platform '{platform}'; choose from: {', '.join(bases.PLATFORMS)}")
     if len(platforms) > 1:
-        request = replace(request, platform=platforms[0])
+        asked = replace(asked, platform=platforms[0])
 
     def ask(names: Sequence[str]) -> Mapping[str, Found]:
         return engine.images(asker, names) if asker else {}
 
-    made = planning.make(catalog, request, asker or Engine("docker"), ask)
-    if order.push and any(image.endswith(f"-{bases.STAND_IN}") for image in made.images):
+    made = planning.make(catalog, asked, asker or Engine("docker"), ask)
+    if asked.push and any(image.endswith(f"-{bases.STAND_IN}") for image in made.images):
         raise Wrong(
-            f"images built on the stand-in are not pushed by a build; use `invoke push --registry={order.registry} --allow-stand-in`"
+            f"images built on the stand-in are not pushed by a build; use `invoke push --registry={asked.registry} --allow-stand-in`"
         )
     return made
 
 
-def _registry(order: Order) -> str | None:
-    if order.registry is None:
-        if order.push:
+def _registry(asked: Build) -> str | None:
+    if asked.registry is None:
+        if asked.push:
             raise Wrong("--push needs to know where; add --registry=host[:port][/path]")
         return None
-    if not order.push:
+    if not asked.push:
         raise Wrong("--registry says where to push and --push is missing; add it, or leave out --registry")
-    return reference.registry_prefix(order.registry, "--registry")
+    return reference.registry_prefix(asked.registry, "--registry")
 
 
-def _platforms(order: Order) -> list[str]:
-    return order.request.platform.split(",") if order.request.platform else []
+def _platforms(asked: Build) -> list[str]:
+    return asked.platform.split(",") if asked.platform else []
 
 
 def _with_client(step: Step, client: Engine) -> Step:
@@ -160,7 +146,7 @@ def _as_text(made: Plan, step: Step) -> str:
     return f"# {step.image}: {step.why}\n{runner.folded(_command(made, step))}"
 
 
-def _bake(made: Plan, order: Order, registry: str | None) -> int:
+def _bake(made: Plan, asked: Build, registry: str | None) -> int:
     """Hand the whole plan to a buildx builder; it neither sees the engine's images nor keeps ours there unless it is told to."""
     import sh
 
@@ -168,9 +154,9 @@ def _bake(made: Plan, order: Order, registry: str | None) -> int:
     if client.podman:
         raise Wrong("--builder is buildx's, which podman does not have; leave it out, or use docker")
     to = [] if registry else ["--load"]
-    cache = ["--no-cache"] if order.request.no_cache else []
-    command = ["buildx", "bake", "--builder", str(order.builder), "--progress", "plain", *cache, *to, "--file", "-"]
-    text = bake.text(made, registry, _platforms(order))
+    cache = ["--no-cache"] if asked.no_cache else []
+    command = ["buildx", "bake", "--builder", str(asked.builder), "--progress", "plain", *cache, *to, "--file", "-"]
+    text = bake.text(made, registry, _platforms(asked))
     # The file is ours, so bake need not ask whether it may read the certificates that it names.
     environment = {**client.environment, "BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
     try:

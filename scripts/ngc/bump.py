@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ngc import bases, files, outdated, output, reference, registry, releases, tags
+from ngc.asked.images import Bump
 from ngc.catalog import Catalog, Framework
 from ngc.errors import Failed, Wrong
 from ngc.moving import configs, table
@@ -46,13 +47,17 @@ class Plan:
         return "".join(line for change in self.changes for line in _diff(change, self.root))
 
 
-def make(catalog: Catalog, framework: str, to: str, pin: bool, mirror: str | None) -> Plan:
-    """What moving a framework to the tag `to` changes. Asks the registry, changes nothing. Raises Wrong and Failed."""
-    known, chosen = releases.read(catalog), catalog.framework(framework)
-    tag, image = _target(known, chosen, to)
-    remote, digest = _asked(known, chosen, image, tag, pin, mirror)
+def make(catalog: Catalog, asked: Bump) -> Plan:
+    """What moving a framework to another release changes. Asks the registry, changes nothing. Raises Wrong and Failed."""
+    if asked.framework is None or asked.to is None:
+        raise Wrong(
+            "bump needs to know what and where to; add --framework=NAME and --to=RELEASE, as `invoke outdated` says"
+        )
+    known, chosen = releases.read(catalog), catalog.framework(asked.framework)
+    tag, image = _target(known, chosen, asked.to)
+    remote, digest = _answer(known, chosen, image, tag, asked)
     image = replace(image, tag=tag.name, digest=digest)
-    if not pin and chosen.default_base.tag == image.tag and chosen.default_base.repository == image.repository:
+    if not asked.pin and chosen.default_base.tag == image.tag and chosen.default_base.repository == image.repository:
         image = replace(image, digest=chosen.default_base.digest)  # a pin of the same tag stays
     root = catalog.folder.parent
     changes, look, oldest = _changes(root, chosen, known, image, tag, remote)
@@ -91,26 +96,26 @@ def _target(known: Releases, framework: Framework, to: str) -> tuple[Tag, Refere
     return tag, image
 
 
-def _asked(
-    known: Releases, framework: Framework, image: Reference, tag: Tag, pin: bool, mirror: str | None
-) -> tuple[Remote | None, str | None]:  # fmt: skip
+def _answer(
+    known: Releases, framework: Framework, image: Reference, tag: Tag, asked: Bump
+) -> tuple[Remote | None, str | None]:
     """(what the registry says of the image, its digest if it is to be pinned). Raises Wrong for a tag that does not exist."""
-    asked = image.at(reference.registry_prefix(mirror, "--mirror")) if mirror else image
-    answer = tags.ask(asked, lambda _: None)
+    there = image.at(reference.registry_prefix(asked.mirror, "--mirror")) if asked.mirror else image
+    answer = tags.ask(there, lambda _: None)
     if tag.name not in answer.tags:
         now = _version(known, framework)
         offered = [t.name for t in outdated.general(known, image, answer.tags) if now is None or t.version > now]
-        raise Wrong(f"{asked} has no tag {tag.name}; newer than what is here it has {', '.join(offered) or 'nothing'}")
-    if answer.old and pin:
+        raise Wrong(f"{there} has no tag {tag.name}; newer than what is here it has {', '.join(offered) or 'nothing'}")
+    if answer.old and asked.pin:
         raise Failed(f"{answer.old.partition(';')[0]}, and --pin needs its digest; try again later")
     if answer.old:
         return None, None
-    access = registry.Access(replace(asked, tag=tag.name), "or name a copy with --mirror=HOST")
+    access = registry.Access(replace(there, tag=tag.name), "or name a copy with --mirror=HOST")
     digest, manifest = access.manifest(tag.name)
     here = bases.host_platform()
-    there = list(filter(None, manifest.platforms)) or [here]
-    remote = registry.look_up(access.reference, here if here in there else there[0])
-    return remote, digest if pin else None
+    platforms = list(filter(None, manifest.platforms)) or [here]
+    remote = registry.look_up(access.reference, here if here in platforms else platforms[0])
+    return remote, digest if asked.pin else None
 
 
 def _changes(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ngc import bases, copying, engine, output, planning, push, reference, releases, sizes
+from ngc.asked.images import Mirror
+from ngc.bases import Chosen
 from ngc.catalog import Catalog, Framework
 from ngc.copying import Copy, Listener
 from ngc.engine import Engine
@@ -37,15 +39,13 @@ class Plan:
         return output.lines([*lines, *(f"# left out: {why}" for why in self.left_out)])
 
 
-def make(
-    catalog: Catalog, frameworks: Sequence[str], base: str | None, registry: str | None, allow_stand_in: bool
-) -> Plan:  # fmt: skip
+def make(catalog: Catalog, asked: Mirror) -> Plan:
     """Ask both registries and the engine what is there. Raises Wrong and Failed."""
-    if registry is None:
+    if asked.registry is None:
         raise Wrong("mirror needs to know where; add --registry=host[:port][/path]")
-    prefix = reference.registry_prefix(registry, "--registry")
-    chosen = [catalog.framework(name) for name in dict.fromkeys(frameworks)] or list(catalog.frameworks)
-    wanted = bases.choose(catalog, [framework.name for framework in chosen], base)
+    prefix = reference.registry_prefix(asked.registry, "--registry")
+    chosen = [catalog.framework(name) for name in dict.fromkeys(asked.framework)] or list(catalog.frameworks)
+    wanted = bases.choose(catalog, [framework.name for framework in chosen], asked.base)
     known = releases.read(catalog)
     images: list[Reference] = []
     for on in wanted.values():
@@ -54,19 +54,18 @@ def make(
             raise Wrong(f"{releases.title(image)}:{image.tag} is known to be broken: {why}")
         if not on.made_here and image not in images:
             images.append(image)
-    client, ours, left_out = _built(catalog, chosen, base, allow_stand_in)
+    client, ours, left_out = _built(chosen, wanted, asked.allow_stand_in)
     if not (images or ours):
         raise Wrong(f"there is nothing to send: {'; '.join(left_out)}")
     return Plan(prefix, tuple(copying.plan(images, prefix)), ours, client, left_out)
 
 
 def _built(
-    catalog: Catalog, chosen: Sequence[Framework], base: str | None, allow_stand_in: bool
-) -> tuple[Engine | None, tuple[str, ...], tuple[str, ...]]:  # fmt: skip
+    chosen: Sequence[Framework], wanted: Mapping[str, Chosen], allow_stand_in: bool
+) -> tuple[Engine | None, tuple[str, ...], tuple[str, ...]]:
     """(engine, images to push, why others are not)."""
     try:
         client = engine.any_client()
-        wanted = bases.choose(catalog, [framework.name for framework in chosen], base)
         names = [planning.name(image, wanted[framework.name]) for framework in chosen for image in framework.images]
         found = engine.images(client, names)
     except Failed as error:

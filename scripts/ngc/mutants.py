@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 import sh
 
 from ngc import catalog, engine, testing
+from ngc.asked.images import Images
 from ngc.catalog import ROOT
 from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
@@ -221,7 +222,7 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     begun = time.monotonic()
     mutations = read()
-    subjects = {f"{s.framework}-{s.target}": s for s in testing.built(catalog.read(), [], [], options.base)}
+    subjects = {f"{s.framework}-{s.target}": s for s in testing.built(catalog.read(), Images(base=options.base))}
     if unknown := [f"{one.dockerfile}: {one.image}" for one in mutations if one.image not in subjects]:
         raise Wrong(f"there is no such image: {', '.join(unknown)}; choose from: {', '.join(subjects)}")
     missing = unproven(collected(subjects), mutations)

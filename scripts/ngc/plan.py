@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,22 +14,6 @@ NAME_LABEL = "ngc-dynamo.name"
 TARGET_LABEL = "ngc-dynamo.target"
 BASE_NAME_LABEL = "org.opencontainers.image.base.name"
 MADE_ANEW = "is made anew"  # the reason of a child; it falls away if the parent comes out the same
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked of `build`; see the verb's help."""
-
-    frameworks: Sequence[str] = ()
-    targets: Sequence[str] = ()
-    base: str | None = None
-    tag: str | None = None
-    mirror: str | None = None
-    platform: str | None = None
-    pull: bool = False
-    force: bool = False
-    no_cache: bool = False
-    only_plan: bool = False  # nothing will run: bases that are not here need not be checked
 
 
 @dataclass(frozen=True)

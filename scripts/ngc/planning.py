@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ngc import bases, inputs
+from ngc.asked.images import Build as Asked
 from ngc.bases import Chosen
 from ngc.catalog import Catalog, Image
 from ngc.engine import Engine, Found
 from ngc.errors import Wrong
-from ngc.plan import BASE_NAME_LABEL, MADE_ANEW, NAME_LABEL, TARGET_LABEL, Build, Plan, Request, Step
+from ngc.plan import BASE_NAME_LABEL, MADE_ANEW, NAME_LABEL, TARGET_LABEL, Build, Plan, Step
 
 ROOT_IMAGE = "dynamo-stand-in-root:local"
 MISSING = "not here yet"
@@ -29,38 +30,38 @@ class _Known:
 
     context: Path
     engine: Engine
-    request: Request
+    asked: Asked
     found: Mapping[str, Found]
     memo: inputs.Memo
 
 
-def make(catalog: Catalog, request: Request, engine: Engine, ask: Ask) -> Plan:
+def make(catalog: Catalog, asked: Asked, engine: Engine, ask: Ask) -> Plan:
     """Plan a build: the selected images, their parents, and the bases that are missing. One question to the engine.
 
     Raises Wrong and Failed as its parts do.
     """
-    selected = catalog.select(request.frameworks, request.targets)
-    if request.platform is not None and request.platform not in bases.PLATFORMS:
-        raise Wrong(f"unknown platform '{request.platform}'; choose from: {', '.join(bases.PLATFORMS)}")
-    chosen = bases.choose(catalog, [i.framework for i in selected], request.base, request.tag, request.mirror)
+    selected = catalog.select(asked.framework, asked.target)
+    if asked.platform is not None and asked.platform not in bases.PLATFORMS:
+        raise Wrong(f"unknown platform '{asked.platform}'; choose from: {', '.join(bases.PLATFORMS)}")
+    chosen = bases.choose(catalog, [i.framework for i in selected], asked.base, asked.tag, asked.mirror)
     images = with_parents(catalog, selected)
     names = [name(image, chosen[image.framework]) for image in images]
     found, memo = _asked_and_hashed(
         catalog, images, chosen, lambda: ask([*names, *(c.reference for c in chosen.values()), ROOT_IMAGE])
     )
-    chosen = _checked(catalog, chosen, request, engine, found)
+    chosen = _checked(catalog, chosen, asked, engine, found)
     renamed = [name(image, chosen[image.framework]) for image in images]
     if renamed != names:
         found.update(ask(renamed))
-    images, refused = possible(images, chosen, explicitly=bool(request.targets))
-    known = _Known(catalog.folder, engine, request, found, memo)
+    images, refused = possible(images, chosen, explicitly=bool(asked.target))
+    known = _Known(catalog.folder, engine, asked, found, memo)
     steps: list[Step] = []
     for base in chosen.values():
         steps += _stand_in_steps(known, base, steps) if base.made_here else [_base_step(known, base)]
     for image in images:
         steps.append(_image_step(known, image, chosen[image.framework], steps))
-    options = ["--platform", request.platform] if request.platform else []
-    options += ["--no-cache"] if request.no_cache else []
+    options = ["--platform", asked.platform] if asked.platform else []
+    options += ["--no-cache"] if asked.no_cache else []
     return Plan(catalog.folder, engine, tuple(steps), tuple(options), refused)
 
 
@@ -118,16 +119,16 @@ def possible(
 
 
 def _checked(
-    catalog: Catalog, chosen: Mapping[str, Chosen], request: Request, engine: Engine, found: Mapping[str, Found]
+    catalog: Catalog, chosen: Mapping[str, Chosen], asked: Asked, engine: Engine, found: Mapping[str, Found]
 ) -> dict[str, Chosen]:
     """The bases with what they say of themselves, each checked, but for those that the plan itself makes."""
     broken = {} if all(base.made_here for base in chosen.values()) else bases.read_broken(catalog)
-    asker = None if request.only_plan else engine
+    asker = None if asked.plan else engine
     return {
         framework: base
         if base.made_here
         else bases.check(
-            base, None if request.pull else found.get(base.reference), request.platform, request.tag, broken, asker
+            base, None if asked.pull else found.get(base.reference), asked.platform, asked.tag, broken, asker
         )
         for framework, base in chosen.items()
     }
@@ -136,8 +137,8 @@ def _checked(
 def _base_step(known: _Known, base: Chosen) -> Step:
     """The base by a pull, so that its id is known and later builds need no network."""
     here = known.found.get(base.reference)
-    why = MISSING if here is None else NEWEST if known.request.pull else None
-    platform = ("--platform", known.request.platform) if known.request.platform else ()
+    why = MISSING if here is None else NEWEST if known.asked.pull else None
+    platform = ("--platform", known.asked.platform) if known.asked.platform else ()
     command = (known.engine.client, "pull", *platform, base.reference) if why else ()
     return Step(f"{base.framework.name} base", base.reference, why, command=command, found=here)
 
@@ -154,7 +155,7 @@ def _stand_in_steps(known: _Known, base: Chosen, before: Sequence[Step]) -> list
     }
     arguments = {"BASE_IMAGE": ROOT_IMAGE, "LAYOUT": base.entry.layout}
     build = Build(folder / "Dockerfile", arguments, labels, ROOT_IMAGE)
-    again = NEWEST if known.request.pull else None
+    again = NEWEST if known.asked.pull else None
     return [*steps, _build_step(known, f"{base.framework.name} base", base.reference, build, again, [*before, *steps])]
 
 
@@ -167,7 +168,7 @@ def _root_step(known: _Known, script: Path) -> Step:
     return Step(
         "stand-in root",
         ROOT_IMAGE,
-        why or (NEWEST if known.request.pull else None),
+        why or (NEWEST if known.asked.pull else None),
         command=command,
         found=here,
     )
@@ -180,7 +181,7 @@ def _image_step(known: _Known, image: Image, base: Chosen, before: Sequence[Step
         parent = name(next(i for i in base.framework.images if i.target == image.parent), base)
         arguments = {"PARENT_IMAGE": parent, "BASE_USER": base.user}
     build = Build(image.dockerfile, arguments, _labels(image, base), parent, image)
-    again = "--no-cache" if known.request.no_cache else "--force" if known.request.force else None
+    again = "--no-cache" if known.asked.no_cache else "--force" if known.asked.force else None
     return _build_step(known, image.key, name(image, base), build, again and f"{again} asks for it", before)
 
 

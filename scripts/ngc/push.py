@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ngc import bases, engine, planning, reference
+from ngc.asked.images import Push
 from ngc.catalog import Catalog
 from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
@@ -43,16 +44,13 @@ def run(client: Engine, images: Sequence[str], registry: str) -> None:
         print(f"{name}@{digest}" if digest else name)
 
 
-def push(
-    catalog: Catalog, frameworks: Sequence[str], targets: Sequence[str], base: str | None, tag: str | None,
-    registry: str | None, allow_stand_in: bool, show: bool,
-) -> None:  # fmt: skip
+def push(catalog: Catalog, asked: Push) -> None:
     """Push the selected images, all of which must be built. Raises Wrong and Failed."""
-    if registry is None:
+    if asked.registry is None:
         raise Wrong("push needs to know where; add --registry=host[:port][/path]")
-    prefix = reference.registry_prefix(registry, "--registry")
-    selected = catalog.select(frameworks, targets)
-    chosen = bases.choose(catalog, [image.framework for image in selected], base, tag)
+    prefix = reference.registry_prefix(asked.registry, "--registry")
+    selected = catalog.select(asked.framework, asked.target)
+    chosen = bases.choose(catalog, [image.framework for image in selected], asked.base, asked.tag)
     names = [planning.name(image, chosen[image.framework]) for image in selected]
     client = engine.any_client()
     if client.podman:
@@ -64,11 +62,11 @@ def push(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not built; run `invoke build` with the same options first"
         )
     stand_ins = [name for name in names if bases.is_stand_in(found[name].labels)]
-    if stand_ins and not allow_stand_in:
+    if stand_ins and not asked.allow_stand_in:
         raise Wrong(
             f"{', '.join(stand_ins)} stand on the stand-in and serve nothing real; add --allow-stand-in to push them all the same"
         )
-    if show:
+    if asked.plan:
         print("\n".join(shlex.join(command) for command in commands(client, names, prefix)))
         return
     run(client, names, prefix)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ngc import bases, engine, planning, reference
+from ngc.asked.images import Shell
 from ngc.catalog import Catalog
 from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
@@ -127,21 +128,21 @@ class Command:
         os.execvp(self.words[0], list(self.words))
 
 
-def shell(
-    catalog: Catalog, framework: str | None, target: str, base: str | None, tag: str | None, image: str | None
-) -> Command:
+def shell(catalog: Catalog, asked: Shell) -> Command:
     """The command that opens a shell in an image. Raises Wrong for a wrong choice, Failed if the image is not there."""
-    client = engine.any_client()
+    client, image = engine.any_client(), asked.image
     if image is None:
         names = [f.name for f in catalog.frameworks]
-        if framework is None:
+        if asked.framework is None:
             raise Wrong(f"shell needs --framework (choose from: {', '.join(names)}) or --image REFERENCE")
-        selected = catalog.select([framework], [target])[0]
-        image = planning.name(selected, bases.choose(catalog, [framework], base, tag)[framework])
+        selected = catalog.select([asked.framework], [asked.target])[0]
+        image = planning.name(
+            selected, bases.choose(catalog, [asked.framework], asked.base, asked.tag)[asked.framework]
+        )
         if not engine.images(client, [image]):
-            on = f" --base={base}" if base else ""
+            on = f" --base={asked.base}" if asked.base else ""
             raise Failed(
-                f"{image} is not built; run `invoke build --framework={framework} --target={target}{on}` first"
+                f"{image} is not built; run `invoke build --framework={asked.framework} --target={asked.target}{on}` first"
             )
     reference.parse(image)
     wanted = options(client, gpu_present())

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ngc import bases, engine, hosts, planning
+from ngc.asked.images import Contract, Images
 from ngc.catalog import ROOT, Base, Catalog, Framework
 from ngc.engine import Found
 from ngc.errors import Failed, Wrong
@@ -35,42 +36,27 @@ class Subject:
     stand_in: bool = False
 
 
-@dataclass(frozen=True)
-class Order:
-    """What the user asked of `test`; see the verb's help. `words` go to pytest."""
-
-    frameworks: Sequence[str] = ()
-    targets: Sequence[str] = ()
-    base: str | None = None
-    image: str | None = None
-    host: str | None = None
-    gpu: bool = False
-    model: str | None = None
-    reports: Sequence[str] = ()
-    words: Sequence[str] = ()
-
-
-def test(catalog: Catalog, order: Order) -> int:
-    """Do what is asked. Returns an exit code. Raises Wrong and Failed."""
-    options = report_options(order.reports)
-    host = hosts.parse(order.host)
+def test(catalog: Catalog, asked: Contract, words: Sequence[str] = ()) -> int:
+    """Do what is asked; `words` go to pytest. Returns an exit code. Raises Wrong and Failed."""
+    options = report_options(asked.report)
+    host = hosts.parse(asked.host)
     if not host.is_container:
-        if order.image:
+        if asked.image:
             raise Wrong(f"--image and --host={host} exclude each other: what runs there is tested; leave one out")
-        subjects = [elsewhere(catalog, order.frameworks, order.targets, order.base, host)]
-    elif order.image:
-        subjects = given(catalog, order.frameworks, order.targets, order.base, order.image)
+        subjects = [elsewhere(catalog, asked, host)]
+    elif asked.image:
+        subjects = given(catalog, asked, asked.image)
     else:
-        subjects = built(catalog, order.frameworks, order.targets, order.base)
+        subjects = built(catalog, asked)
     binds = {}
-    if order.gpu:
+    if asked.gpu:
         options.append("--gpu")
-    if order.model:
-        folder = Path(order.model)
+    if asked.model:
+        folder = Path(asked.model)
         if folder.is_dir() and host.kind in (hosts.CONTAINER, "chroot"):
             binds[str(folder.resolve())] = MODEL_FOLDER
-        options.append(f"--model={folder.resolve() if binds else order.model}")
-    return run(subjects, [*options, *order.words], binds)
+        options.append(f"--model={folder.resolve() if binds else asked.model}")
+    return run(subjects, [*options, *words], binds)
 
 
 def report_options(files: Sequence[str]) -> list[str]:
@@ -104,13 +90,11 @@ def run(subjects: Sequence[Subject], extra: Sequence[str], binds: dict[str, str]
     return _CODES.get(int(done.exit_code), 1)
 
 
-def built(
-    catalog: Catalog, frameworks: Sequence[str], targets: Sequence[str], base: str | None, tag: str | None = None
-) -> list[Subject]:
+def built(catalog: Catalog, asked: Images, tag: str | None = None) -> list[Subject]:
     """The selected images as subjects, all of which must be there. Raises Failed for those that are not."""
-    selected = catalog.select(frameworks, targets)
-    chosen = bases.choose(catalog, [image.framework for image in selected], base, tag)
-    images, _ = planning.possible(selected, chosen, explicitly=bool(targets))
+    selected = catalog.select(asked.framework, asked.target)
+    chosen = bases.choose(catalog, [image.framework for image in selected], asked.base, tag)
+    images, _ = planning.possible(selected, chosen, explicitly=bool(asked.target))
     names = {image.key: planning.name(image, chosen[image.framework]) for image in images}
     here = engine.images(engine.any_client(), names.values())
     missing = [name for name in names.values() if name not in here]
@@ -131,58 +115,54 @@ def built(
     ]
 
 
-def given(
-    catalog: Catalog, frameworks: Sequence[str], targets: Sequence[str], base: str | None, image: str
-) -> list[Subject]:
+def given(catalog: Catalog, asked: Images, image: str) -> list[Subject]:
     """One image of any name as subject. Raises Wrong if it is not clear what it is to be held to."""
-    if len(frameworks) != 1 or len(targets) > 1:
+    if len(asked.framework) != 1 or len(asked.target) > 1:
         raise Wrong("--image is one image; say what it is held to by one --framework, and one --target if not runtime")
-    framework = _framework(catalog, frameworks, targets)
+    framework = _framework(catalog, asked)
     client = engine.any_client()
     found = engine.images(client, [image]).get(image)
     if found is None:
         raise Failed(f"{image} is not here; run `{client.name} pull {image}` first")
-    entry = _entry(framework, found, image, base)
-    target = targets[0] if targets else _target(framework, found, image)
+    entry = _entry(framework, found, image, asked.base)
+    target = asked.target[0] if asked.target else _target(framework, found, image)
     return [
         Subject(
             framework.name,
             target,
             image,
-            base or found.labels.get(BASE_NAME_LABEL) or (image if target == BASE_ITSELF else None),
+            asked.base or found.labels.get(BASE_NAME_LABEL) or (image if target == BASE_ITSELF else None),
             entry.key if entry else None,
             stand_in=bases.is_stand_in(found.labels),
         )
     ]
 
 
-def elsewhere(
-    catalog: Catalog, frameworks: Sequence[str], targets: Sequence[str], base: str | None, host: hosts.Host
-) -> Subject:
+def elsewhere(catalog: Catalog, asked: Images, host: hosts.Host) -> Subject:
     """What runs on a host as subject. A root file system says what it is; a pod and this machine are told by --base."""
-    if len(frameworks) != 1 or len(targets) > 1:
+    if len(asked.framework) != 1 or len(asked.target) > 1:
         raise Wrong(f"--host={host} runs one image; say which by one --framework, and one --target if not runtime")
-    framework = _framework(catalog, frameworks, targets)
+    framework = _framework(catalog, asked)
     if host.kind == "chroot":
         found = hosts.image_of(Path(host.name))
         image = found.tags[0] if found.tags else host.name
-        entry = _entry(framework, found, image, base)
-        target = targets[0] if targets else _target(framework, found, image)
-        under = base or found.labels.get(BASE_NAME_LABEL)
+        entry = _entry(framework, found, image, asked.base)
+        target = asked.target[0] if asked.target else _target(framework, found, image)
+        under = asked.base or found.labels.get(BASE_NAME_LABEL)
         key = entry.key if entry else None
         return Subject(framework.name, target, image, under, key, str(host), bases.is_stand_in(found.labels))
     hosts.check(host)
-    on = bases.choose(catalog, [framework.name], base)[framework.name]
-    target = targets[0] if targets else "runtime"
+    on = bases.choose(catalog, [framework.name], asked.base)[framework.name]
+    target = asked.target[0] if asked.target else "runtime"
     key = on.entry.key if on.entry else None
     return Subject(framework.name, target, str(host), on.reference, key, str(host), on.stand_in)
 
 
-def _framework(catalog: Catalog, frameworks: Sequence[str], targets: Sequence[str]) -> Framework:
+def _framework(catalog: Catalog, asked: Images) -> Framework:
     """The one framework that is named. Raises Wrong if it, or the target, is unknown."""
-    framework = catalog.framework(frameworks[0])
-    if targets and targets[0] != BASE_ITSELF:
-        catalog.select(frameworks, targets)
+    framework = catalog.framework(asked.framework[0])
+    if asked.target and asked.target[0] != BASE_ITSELF:
+        catalog.select(asked.framework, asked.target)
     return framework
 
 

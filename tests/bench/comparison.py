@@ -33,12 +33,12 @@ import json, sys, tempfile, time
 from pathlib import Path
 import fastjsonschema, pathspec, rich.console, rich.table, ruamel.yaml, sh, dockerfile_parse
 from ngc import build, catalog, engine, planning, progress, report, runner, sizes
-from ngc.plan import Request
+from ngc.asked.images import Build
 request, jobs = json.loads(sys.argv[1]), int(sys.argv[2])
 table, client = catalog.read(), engine.builder()
 with tempfile.TemporaryDirectory() as logs:
     start = time.perf_counter()
-    plan = build._make(table, build.Order(Request(base="stand-in", **request), jobs), client)
+    plan = build._make(table, Build(base="stand-in", **request), client)
     results = runner.run(plan, jobs, lambda *_: None, Path(logs))
     seconds = time.perf_counter() - start
 images = []
@@ -152,7 +152,7 @@ def measured() -> dict[str, Any]:
         framework = first["images"][-1]["framework"]
         dockerfile = tree / "ngc-builds" / framework / "Dockerfile.runtime"
         dockerfile.write_text(f"{dockerfile.read_text()}\nENV NGC_BENCH={TAG}\n")
-        setting = built(tree, frameworks=[framework], targets=["runtime"])
+        setting = built(tree, framework=[framework], target=["runtime"])
         rest = built(tree, jobs=os.cpu_count() or 1)
     return {
         "date": date.today(),

@@ -19,10 +19,9 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 import fastjsonschema, pathspec, rich.console, rich.table, ruamel.yaml, sh, dockerfile_parse
 from ngc import build, catalog, engine, planning, progress, report, runner
-from ngc.plan import Request
+from ngc.asked.images import Build
 def decide():
-    order = build.Order(Request(base="stand-in"), 2)
-    plan = build._make(catalog.read(), order, engine.any_client())
+    plan = build._make(catalog.read(), Build(base="stand-in"), engine.any_client())
     return plan, runner.run(plan, 2, lambda *_: None)
 start = time.perf_counter()
 plan, results = decide()
@@ -39,10 +38,10 @@ def seconds(*command: str, environment: dict[str, str] | None = None) -> float:
 def main(rounds: int = 7) -> None:
     sys.path.insert(0, str(ROOT / "scripts"))
     from ngc import build, catalog, engine
-    from ngc.plan import Request
+    from ngc.asked.images import Build
 
     client = engine.builder()
-    plan = build._make(catalog.read(), build.Order(Request(base="stand-in"), 2), client)
+    plan = build._make(catalog.read(), Build(base="stand-in"), client)
     if plan.todo:
         sys.exit("error: there is something to do; run `scripts/build-all.sh --base=stand-in` first")
     from ngc.plan import build_command

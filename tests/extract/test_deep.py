@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ngc import catalog, files
+from ngc.asked.images import Extract
 from ngc.extract import run
-from ngc.extract.asking import Request
 
 from ..unit.extracting import Extraction, Image, folder, hard_link, member, symlink, tar
 
@@ -38,7 +38,7 @@ def test_a_tree_of_thousands_of_folders_is_extracted_checked_replaced_and_remove
     assert len(made.entries) == 1 + 2040 + 3
     assert deep(image, "/opt") == made
     assert deep.read == []
-    assert run.check(catalog.read(), Request(None, ("/opt",), str(image), out=str(deep.out)), as_json=False)
+    assert run.check(catalog.read(), Extract(None, ("/opt",), str(image), out=str(deep.out)))
     deep(image, "/opt" + "/d" * 2000)
     assert {path.name for path in deep.out.parent.iterdir()} == {"out"}
     files.remove_tree(deep.out)
@@ -54,5 +54,5 @@ def test_a_change_at_the_bottom_of_a_deep_tree_is_told(deep, tmp_path, capsys):
         if len(str(top)) > 3900:
             break
     (top / "added").write_text("")
-    assert not run.check(catalog.read(), Request(None, ("/opt",), str(image), out=str(deep.out)), as_json=False)
+    assert not run.check(catalog.read(), Extract(None, ("/opt",), str(image), out=str(deep.out)))
     assert "/added was added" in capsys.readouterr().out

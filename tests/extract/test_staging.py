@@ -5,14 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ngc import catalog
+from ngc.asked.images import Extract
 from ngc.errors import Failed
 from ngc.extract import run
-from ngc.extract.asking import Request
 
 from ..conftest import require
 from ..unit.extracting import Extraction, Image, folder, member, snapshot, tar
@@ -47,12 +48,12 @@ def test_the_stage_of_a_killed_run_goes_with_the_next_one(extract, image, held):
 
 
 def test_it_goes_too_where_the_result_was_in_place_already(extract, image):
-    request = Request(None, ("/a",), str(image), out=str(extract.out))
-    run.extract(catalog.read(), request, plan=False, as_json=True)
+    asked = Extract(None, ("/a",), str(image), out=str(extract.out), json=True)
+    run.extract(catalog.read(), asked)
     stage_of(extract, "root")
-    run.extract(catalog.read(), request, plan=True, as_json=True)
+    run.extract(catalog.read(), replace(asked, plan=True))
     assert names(extract) == {"out", LEFT}, "a plan changes nothing"
-    run.extract(catalog.read(), request, plan=False, as_json=True)
+    run.extract(catalog.read(), asked)
     assert names(extract) == {"out"}
 
 
@@ -148,8 +149,7 @@ def test_extracts_at_once_to_one_folder_all_end_well_and_leave_one_whole_result(
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(one, range(40)))
-    request = Request(None, ("/a",), str(image), out=str(extract.out))
-    assert run.check(catalog.read(), request, as_json=False)
+    assert run.check(catalog.read(), Extract(None, ("/a",), str(image), out=str(extract.out)))
     assert names(extract) == {"out"}
 
 

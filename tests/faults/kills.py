@@ -25,8 +25,8 @@ from tests.unit.extracting import Image, folder, member, tar  # noqa: E402  # th
 
 from ngc import catalog, files  # noqa: E402
 from ngc import engine as engines  # noqa: E402
+from ngc.asked.images import Extract  # noqa: E402
 from ngc.extract import run  # noqa: E402
-from ngc.extract.asking import Request  # noqa: E402
 
 NAME = "ngc-test-kills:1"
 
@@ -53,9 +53,9 @@ class Kills:
         )  # fmt: skip
 
     def whole(self) -> bool:
-        request = Request(None, ("/a",), self.sources[0], out=str(self.out))
+        asked = Extract(None, ("/a",), self.sources[0], out=str(self.out), json=True)
         with contextlib.redirect_stdout(io.StringIO()):
-            return self.out.is_dir() and run.check(self.table, request, as_json=True)
+            return self.out.is_dir() and run.check(self.table, asked)
 
     def left(self) -> list[str]:
         """What should not be there after a run that was not disturbed."""

@@ -13,6 +13,7 @@ ROOT = FOLDER.parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from ngc import bases, catalog  # noqa: E402  # the path above makes it importable
+from ngc.asked.configs import TARGETS, Config  # noqa: E402
 from ngc.deploy import prepare, render  # noqa: E402
 from ngc.errors import Wrong  # noqa: E402
 
@@ -22,7 +23,7 @@ AGAIN = "nox -s golden"
 def names():
     """(config, target) of every golden file there should be."""
     configs = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml"))
-    return [(config, target) for config in configs for target in render.TARGETS]
+    return [(config, target) for config in configs for target in TARGETS]
 
 
 def path_of(config, target):
@@ -33,7 +34,7 @@ def text(config, target):
     """What the file of a config and a target must hold, whatever this shell has set."""
     there = os.environ.pop(bases.VARIABLE, None)
     try:
-        objects = render.render(prepare.prepare(catalog.read(), config), target)
+        objects = render.render(prepare.prepare(catalog.read(), Config(config)), target)
     except Wrong as error:
         return f"# refused: {error}\n".replace(f"{ROOT}/", "")
     finally:

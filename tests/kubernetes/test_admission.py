@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import prepare, render
 from ngc.deploy.cluster import kubectl
 from ngc.deploy.cluster.kubectl import Cluster, Done
@@ -18,7 +19,7 @@ CONFIGS = sorted(path.stem for path in (catalog.ROOT / "configs").glob("*.yaml")
 
 
 def rendered(config: str, to: str, metrics: str | None = None) -> list[dict[str, Any]]:
-    return render.render(prepare.prepare(catalog.read(), config, base="stand-in"), to, None, metrics)
+    return render.render(prepare.prepare(catalog.read(), Config(config, base="stand-in")), to, None, metrics)
 
 
 def created(cluster: Cluster, objects: list[dict[str, Any]]) -> Done:
@@ -38,7 +39,7 @@ def test_a_graph_is_accepted_by_the_operators_kinds(cluster: Cluster, crds: None
 @pytest.mark.parametrize("metrics", [None, "annotations"])
 @pytest.mark.parametrize("config", CONFIGS)
 def test_plain_objects_are_accepted(cluster: Cluster, config: str, metrics: str | None) -> None:
-    graph = prepare.prepare(catalog.read(), config, base="stand-in").graph
+    graph = prepare.prepare(catalog.read(), Config(config, base="stand-in")).graph
     if any(service.nodes > 1 for service in graph.services):
         with pytest.raises(Wrong, match="Grove or LeaderWorkerSet"):
             rendered(config, KUBERNETES, metrics)

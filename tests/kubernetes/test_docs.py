@@ -12,6 +12,7 @@ from tests import pages
 from tests.conftest import ROOT
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy.cluster import installed
 from ngc.deploy.cluster.kubectl import Cluster
 from ngc.deploy.prepare import prepare
@@ -46,7 +47,7 @@ def claim() -> str:
 
 def test_the_platform_is_installed_by_the_commands_that_deploy_prints():
     charts = [words for words in every() if words[0] == "helm"]
-    prepared = prepare(catalog.read(), "vllm-disagg")
+    prepared = prepare(catalog.read(), Config("vllm-disagg"))
     printed = installed._install(Cluster("my-cluster", "serving", ""), prepared)
     assert [shlex.split(command) for command in printed.split(" && ")] == charts
 

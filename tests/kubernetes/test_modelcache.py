@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import graph, prepare
 from ngc.deploy.cluster import kubectl, modelcache
 from ngc.errors import Wrong
@@ -64,7 +65,7 @@ def test_a_folder_that_is_no_model_is_refused(verbs, at, namespace, tmp_path, im
 
 
 def test_a_config_without_a_claim_has_nothing_to_fill():
-    prepared = prepare.prepare(catalog.read(), "vllm-agg")
+    prepared = prepare.prepare(catalog.read(), Config("vllm-agg"))
     with pytest.raises(Wrong, match="no claim is mounted at one path by every service"):
         modelcache.with_folder(prepared, modelcache.HUB)
 
@@ -87,7 +88,7 @@ def test_the_download_is_a_job_that_may_run_where_the_workers_may():
         "nodeSelector": {"pool": "gpu"},
     }
     sets = [f"{worker}.{key}={json.dumps(value)}" for key, value in spec.items()]
-    one = prepare.prepare(catalog.read(), "vllm-cache", sets).graph
+    one = prepare.prepare(catalog.read(), Config("vllm-cache", sets)).graph
     job = modelcache._job(modelcache._pod(one, modelcache.claim_of(one), "image", ["python3"]))
     assert (job["kind"], job["apiVersion"], job["spec"]["backoffLimit"]) == ("Job", "batch/v1", 0)
     assert {key: job["spec"]["template"]["spec"][key] for key in spec} == spec
@@ -95,7 +96,7 @@ def test_the_download_is_a_job_that_may_run_where_the_workers_may():
 
 def test_the_name_that_hugging_face_has_is_downloaded_and_not_the_one_that_is_served():
     args = "spec.services.VllmDecodeWorker.extraPodSpec.mainContainer.args[+]"
-    prepared = prepare.prepare(catalog.read(), "vllm-cache", [f"{args}=--served-model-name", f"{args}=mine"])
+    prepared = prepare.prepare(catalog.read(), Config("vllm-cache", [f"{args}=--served-model-name", f"{args}=mine"]))
     assert modelcache._of_the_hub(prepared) == ["Qwen/Qwen3-0.6B"]
 
 

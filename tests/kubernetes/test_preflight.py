@@ -10,13 +10,14 @@ import pytest
 from tests.conftest import wait_for
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import prepare
 from ngc.deploy.cluster import checking, kubectl, nodes, preflight, secrets
 from ngc.errors import Failed
 
 
 def prepared(config="vllm-agg", *sets, image="dynamo-vllm-runtime:0.6.1-stand-in"):
-    return prepare.prepare(catalog.read(), config, sets, image=image)
+    return prepare.prepare(catalog.read(), Config(config, sets, image=image))
 
 
 def checks(cluster, ready, to="kubernetes"):

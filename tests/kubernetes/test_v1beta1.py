@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import require
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import prepare, render
 from ngc.deploy.cluster import kubectl
 
@@ -56,7 +57,7 @@ def kind(cluster) -> Iterator[None]:
 
 
 def rendered(config: str) -> list[dict]:
-    prepared = prepare.prepare(catalog.read(), config)
+    prepared = prepare.prepare(catalog.read(), Config(config))
     objects = render.render(prepared, render.DGD, api=render.V1BETA1)
     return [{**o, "apiVersion": o["apiVersion"].replace("nvidia.com/v1beta1", f"{GROUP}/v1beta1")} for o in objects]
 

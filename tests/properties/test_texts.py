@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ngc import catalog, dockerfile, imageyaml
+from ngc.asked.configs import TARGETS
 from ngc.catalog import ROOT
 from ngc.deploy import edit, graph, lint, render
 from ngc.deploy.prepare import Prepared
@@ -57,7 +58,7 @@ def test_a_changed_config_is_checked_and_rendered_or_refused(text, tmp_path):
     try:
         read = graph.load(path)
         lint.check(TABLE, read)
-        for to in render.TARGETS:
+        for to in TARGETS:
             try:
                 made = render.render(Prepared(read, None, None, None), to)
                 assert render.dump(made)

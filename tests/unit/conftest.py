@@ -17,11 +17,12 @@ import sh
 
 from ngc import catalog, imageyaml, planning, runner
 from ngc import engine as engines
+from ngc.asked.images import Build
 from ngc.catalog import Catalog
 from ngc.deploy import graph, lint
 from ngc.deploy.lint import Report
 from ngc.engine import Engine
-from ngc.plan import Plan, Request
+from ngc.plan import Plan
 from ngc.runner import Result
 
 IMAGE_YAML = """\
@@ -122,7 +123,7 @@ class Builder:
         sh.Command(self.engine.client)("import", *options, "-", name or self.tree.base, _in=layer)
 
     def plan(self, *targets: str, **request: Any) -> Plan:
-        asked = Request(["alpha"], targets, base=self.tree.base, tag=self.tag, **request)
+        asked = Build(["alpha"], targets, base=self.tree.base, tag=self.tag, **request)
         return planning.make(self.tree.read(), asked, self.engine, lambda names: engines.images(self.engine, names))
 
     def build(self, *targets: str, jobs: int = 2, **request: Any) -> dict[str, Result]:

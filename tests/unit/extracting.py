@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ngc.asked.images import Extract
 from ngc.extract import asking, work
-from ngc.extract.asking import Request
 
 TIME = 1_600_000_000
 OCI = tuple(f"application/vnd.oci.image.{name}" for name in ("manifest.v1+json", "config.v1+json", "layer.v1.tar+gzip"))
@@ -159,8 +159,8 @@ class Extraction:
         self.tree, self.out = tree, out
         self.read: list[str] = []
 
-    def request(self, image: Path | str, *components: str, **more: Any) -> Request:
-        return Request(None, components or ("/data",), str(image), out=str(self.out), **more)
+    def request(self, image: Path | str, *components: str, **more: Any) -> Extract:
+        return Extract(None, components or ("/data",), str(image), out=str(self.out), **more)
 
     def __call__(self, image: Path | str, *components: str, **more: Any) -> Any:
         """The inventory; `read` is then what was read, an entry per blob."""

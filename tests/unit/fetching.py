@@ -7,8 +7,8 @@ import os
 import pytest
 
 from ngc import transport
+from ngc.asked.images import Extract
 from ngc.extract import run
-from ngc.extract.asking import Request
 
 from .extracting import Extraction, Image, folder, hard_link, member, symlink, tar
 from .fronting import push
@@ -68,9 +68,8 @@ def layout_fixture(tmp_path):
     return Image([layer], environment=["TOOLS=/opt/tools"]).layout(tmp_path / "image")
 
 
-def go(extract, layout, *components, plan=False, as_json=False, **more):
-    request = Request("alpha", components, str(layout), out=str(extract.out), **more)
-    return run.extract(extract.tree.read(), request, plan, as_json)
+def go(extract, layout, *components, **more):
+    return run.extract(extract.tree.read(), Extract("alpha", components, str(layout), out=str(extract.out), **more))
 
 
 def log_in(tmp_path, host, login):

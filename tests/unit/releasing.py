@@ -11,6 +11,7 @@ from typing import Any
 import sh
 
 from ngc import bump, catalog
+from ngc.asked.images import Bump
 
 from .extracting import OCI, Image, digest_of, folder, member, tar
 from .fronting import push, push_manifest
@@ -200,7 +201,7 @@ class OldTree:
         return catalog.read(self.root)
 
     def plan(self, framework: str, to: str, pin: bool = False) -> bump.Plan:
-        return bump.make(self.read(), framework, to, pin, self.mirror)
+        return bump.make(self.read(), Bump(framework, to, pin, mirror=self.mirror))
 
     def bump(self, framework: str, to: str, pin: bool = False) -> bump.Plan:
         plan = self.plan(framework, to, pin)

@@ -5,6 +5,7 @@ import io
 from ruamel.yaml import YAML
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import prepare, render
 
 IMAGE = "registry.example.com/team/image:1.0.0"
@@ -104,5 +105,5 @@ def objects(folder, to, text=CONFIG, namespace=None, metrics=None, **more):
     """What a config becomes, read from its YAML as another program reads it."""
     path = folder / "graph.yaml"
     path.write_text(text)
-    made = render.render(prepare.prepare(catalog.read(), str(path), **more), to, namespace, metrics)
+    made = render.render(prepare.prepare(catalog.read(), Config(str(path), **more)), to, namespace, metrics)
     return [document for document in YAML(typ="safe").load_all(io.StringIO(render.dump(made))) if document]

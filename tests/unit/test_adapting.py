@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import prepare, render
 from ngc.deploy import promise as promises
 from ngc.deploy.cluster import adapting, deploying, marking
@@ -19,7 +20,9 @@ WORKER = "vllm-agg-vllmdecodeworker"
 def revision_fixture(request) -> Revision:
     """vllm-agg with two workers, in each form and version."""
     to, api = ("dgd", "v1beta1") if request.param == "v1beta1" else (request.param, "v1alpha1")
-    ready = prepare.prepare(catalog.read(), "vllm-agg", ["spec.services.VllmDecodeWorker.replicas=2"], "stand-in")
+    ready = prepare.prepare(
+        catalog.read(), Config("vllm-agg", ["spec.services.VllmDecodeWorker.replicas=2"], "stand-in")
+    )
     objects = tuple(marking.marked(render.render(ready, to, api=api)))
     promise, parts = promises.of(ready, True), deploying.parts(ready.graph)
     return Revision("vllm-agg", 0, "", "", None, to, "", APPLIED, parts, "f", promise, objects)
@@ -80,7 +83,7 @@ def test_a_person_s_and_our_own_replicas_are_not_left(revision, manager):
 
 def test_a_role_of_two_services_counts_both():
     sets = [f"spec.services.VllmDecodeWorker.{text}" for text in ("replicas=2", "subComponentType=null")]
-    ready = prepare.prepare(catalog.read(), "vllm-agg", sets, "stand-in")
+    ready = prepare.prepare(catalog.read(), Config("vllm-agg", sets, "stand-in"))
     graph = ready.graph
     graph.data["spec"]["services"]["Second"] = json.loads(json.dumps(graph.spec["services"]["VllmDecodeWorker"]))
     graph = type(graph)(graph.path, graph.name, graph.data, (*graph.services, *_second(graph)), (), {})
@@ -101,7 +104,7 @@ def _second(graph):
 
 @pytest.mark.parametrize(("status", "kept"), [({"availableReplicas": 1}, True), ({}, False), (None, False)])
 def test_etcd_and_nats_keep_the_image_that_they_run_if_they_run(status, kept):
-    ready = prepare.prepare(catalog.read(), "vllm-agg", [], "stand-in")
+    ready = prepare.prepare(catalog.read(), Config("vllm-agg", [], "stand-in"))
     objects = render.render(ready, "kubernetes")
     etcd = json.loads(json.dumps(next(e for e in objects if e["metadata"]["name"] == "vllm-agg-etcd")))
     etcd["spec"]["template"]["spec"]["containers"][0]["image"] = "old:1"

@@ -11,9 +11,10 @@ import sh
 
 from ngc import bases, build, planning, report, runner
 from ngc import engine as engines
+from ngc.asked.images import Build
 from ngc.engine import Engine
 from ngc.errors import Wrong
-from ngc.plan import Plan, Request, Step
+from ngc.plan import Plan, Step
 
 MEANWHILE = "RUN --mount=type=bind,source=alpha,target=/mnt /none\n"
 
@@ -113,9 +114,9 @@ def test_labels_say_what_the_image_is(builder):
 def test_a_stand_in_given_by_reference_marks_the_images_built_on_it(builder, layer_of_one_file):
     stands_for = f"LABEL {bases.STANDS_FOR_LABEL}=registry.invalid/test/alpha:1.0.0"
     builder.import_base(layer_of_one_file, f"LABEL {bases.STAND_IN_LABEL}=true", stands_for)
-    request = Request(["alpha"], ["runtime"], base=builder.tree.base)
+    asked = Build(["alpha"], ["runtime"], base=builder.tree.base)
     plan = planning.make(
-        builder.tree.read(), request, builder.engine, lambda names: engines.images(builder.engine, names)
+        builder.tree.read(), asked, builder.engine, lambda names: engines.images(builder.engine, names)
     )
     assert plan.images == ["dynamo-alpha-runtime:1.0.0-stand-in"]
 
@@ -162,17 +163,16 @@ def alive(pid):
 
 
 @pytest.mark.parametrize(
-    ("order", "said"),
+    ("flags", "said"),
     [
-        ({"jobs": 0}, "--jobs is 0"),
-        ({"jobs": 1, "push": True}, "--push needs to know where"),
-        ({"jobs": 1, "registry": "r.example"}, "--push is missing"),
-        ({"jobs": 1, "push": True, "registry": "https://r.example"}, "--registry is 'https://r.example'"),
+        ({"push": True}, "--push needs to know where"),
+        ({"registry": "r.example"}, "--push is missing"),
+        ({"push": True, "registry": "https://r.example"}, "--registry is 'https://r.example'"),
     ],
 )
-def test_orders_that_make_no_sense_are_refused(tree, order, said):
+def test_flags_that_make_no_sense_are_refused(tree, flags, said):
     with pytest.raises(Wrong, match=said):
-        build.planned(tree.read(), build.Order(Request(base="stand-in"), **order))
+        build.planned(tree.read(), Build(base="stand-in", plan=True, **flags))
 
 
 @pytest.mark.parametrize(

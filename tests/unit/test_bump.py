@@ -9,9 +9,10 @@ from ruamel.yaml import YAML
 
 from ngc import bump, catalog
 from ngc import engine as engines
+from ngc.asked.images import Bump
 from ngc.errors import Failed, Wrong
 from ngc.reference import parse
-from ngc.verbs.releases import bump as verb
+from ngc.verbs.follow import bump as verb
 
 from .fronting import Front, serving
 from .releasing import TRTLLM, VLLM, OldTree, fill, old_tree, push_release, release
@@ -226,10 +227,10 @@ def test_a_config_that_is_newer_is_not_taken_back(checkout):
         checkout.plan("vllm", "0.7.0")
 
 
-def run(checkout, monkeypatch, *words, **options):
+def run(checkout, monkeypatch, framework, to, **flags):
     read = catalog.read
     monkeypatch.setattr(catalog, "read", lambda root=checkout.root: read(root))
-    verb.body(None, *words, mirror=checkout.mirror, **options)
+    verb.body(None, framework=framework, to=to, mirror=checkout.mirror, **flags)
 
 
 def test_a_file_that_was_edited_by_hand_is_left_alone_unless_forced(checkout, monkeypatch, capsys):
@@ -272,13 +273,13 @@ def test_the_verb_needs_to_know_what_and_where_to(checkout):
 
 def test_a_registry_that_has_no_time_leaves_its_last_tags(checkout, capsys):
     with serving(Front(checkout.mirror)) as front:
-        bump.make(checkout.read(), "vllm", "0.7.0", False, front.host)
+        bump.make(checkout.read(), Bump("vllm", "0.7.0", mirror=front.host))
         front.status = 429
-        plan = bump.make(checkout.read(), "vllm", "0.7.0", False, front.host)
+        plan = bump.make(checkout.read(), Bump("vllm", "0.7.0", mirror=front.host))
         assert "this is its answer of" in capsys.readouterr().err
         assert plan.changes
         with pytest.raises(Failed, match=r"answered 429 .* --pin needs its digest; try again later"):
-            bump.make(checkout.read(), "vllm", "0.7.0", True, front.host)
+            bump.make(checkout.read(), Bump("vllm", "0.7.0", pin=True, mirror=front.host))
 
 
 def test_all_files_are_changed_or_none(checkout, monkeypatch):

@@ -11,7 +11,7 @@ from ngc import engine as engines
 from ngc.comparing import differences, files, inside, page, plot, sides
 from ngc.errors import Failed, Wrong
 from ngc.extract.tape import Tape
-from ngc.verbs.compare import compare as verb
+from ngc.verbs.inspect import compare as verb
 
 from .extracting import digest_of, folder, hard_link, member, symlink, tar
 from .fronting import Front, push, serving
@@ -133,10 +133,10 @@ def test_the_picture_names_both_images_and_the_kind_of_its_sizes(pair, tmp_path)
 
 
 def test_the_verb_prints_a_page_or_data_and_draws(pair, tmp_path, capsys):
-    verb.body(None, pair[0][1], pair[1][1], plot=str(tmp_path / "x.svg"))
+    verb.body(None, a=pair[0][1], b=pair[1][1], plot=str(tmp_path / "x.svg"))
     assert capsys.readouterr().out.startswith(f"A  {pair[0][1]}  (in ")
     assert (tmp_path / "x.svg").read_text().startswith("<svg")
-    verb.body(None, pair[0][1], pair[1][1], json=True)
+    verb.body(None, a=pair[0][1], b=pair[1][1], json=True)
     assert json.loads(capsys.readouterr().out)["inside"] is None
 
 

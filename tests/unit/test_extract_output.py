@@ -7,8 +7,8 @@ import pytest
 import sh
 
 from ngc import engine as engines
+from ngc.asked.images import Extract
 from ngc.extract import run
-from ngc.extract.asking import Request
 
 from ..conftest import require
 from ..images.programs import TRANSFER
@@ -43,20 +43,20 @@ def test_the_plan_says_what_will_be_read_and_does_nothing(extract, layout, capsy
     assert "to its end: what it holds is not known" in out
     assert not extract.out.exists()
     go(extract, layout, "tools")
-    go(extract, layout, "wheels", plan=True, as_json=True)
+    go(extract, layout, "wheels", plan=True, json=True)
     plan = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
     assert [layer["why"] for layer in plan["layers"]] == ["to its end: wanted files have no known sha256"]
 
 
 def test_json_is_an_event_a_line(extract, layout, capsys):
-    go(extract, layout, as_json=True)
+    go(extract, layout, json=True)
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["event"] for event in events] == ["start", "read", "end", "done"][:1] + [
         e["event"] for e in events[1:-2]
     ] + ["end", "done"]
     assert events[-2]["files"] == 2
     assert events[-1]["components"]["tools"]["version"] == "1.2.3"
-    go(extract, layout, as_json=True)
+    go(extract, layout, json=True)
     assert [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()] == ["unchanged"]
 
 
@@ -77,10 +77,10 @@ def test_json_is_an_event_a_line(extract, layout, capsys):
 )
 def test_check_says_what_differs(extract, layout, capsys, damage, said):
     go(extract, layout)
-    request = Request("alpha", (), None, out=str(extract.out))
-    assert run.check(extract.tree.read(), request, False)
+    asked = Extract("alpha", out=str(extract.out))
+    assert run.check(extract.tree.read(), asked)
     damage(extract.out)
-    assert not run.check(extract.tree.read(), request, False)
+    assert not run.check(extract.tree.read(), asked)
     assert said in capsys.readouterr().out
 
 
@@ -127,9 +127,7 @@ def test_extracted_ucx_and_nixl_are_a_build_context_and_nixl_moves_bytes_in_what
 
     require("docker", None if engines.images(engine, [STAND_IN]) else f"{STAND_IN} is not built here")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    run.extract(
-        catalog.read(root), Request("vllm", ["ucx", "nixl"], base="stand-in", out=str(tmp_path / "out")), False, False
-    )
+    run.extract(catalog.read(root), Extract("vllm", ["ucx", "nixl"], base="stand-in", out=str(tmp_path / "out")))
     (tmp_path / "Dockerfile").write_text(
         f"FROM {STAND_IN}\nRUN rm -rf /usr/local/ucx /opt/nvidia/nvda_nixl\n"
         "COPY usr/local/ucx /usr/local/ucx\nCOPY opt/nvidia/nvda_nixl /opt/nvidia/nvda_nixl\n"

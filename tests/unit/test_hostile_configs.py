@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from ngc import bases, catalog, yamlfile
+from ngc.asked.configs import Config
 from ngc.errors import Wrong
 
 SECRET = "nvapi-of-this-shell"
@@ -280,7 +281,7 @@ def test_an_engine_file_out_of_bounds_is_a_finding(verbs, root, tmp_path):
 def test_two_renderings_into_one_folder_at_once_end_well(root, tmp_path):
     from ngc.deploy import prepare, render
 
-    prepared = prepare.prepare(catalog.read(root), "trtllm", base="stand-in")
+    prepared = prepare.prepare(catalog.read(root), Config("trtllm", base="stand-in"))
     objects = render.render(prepared, render.COMPOSE)
     failed = []
 

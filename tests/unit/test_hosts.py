@@ -9,6 +9,7 @@ import pytest
 import sh
 
 from ngc import catalog, hosts, testing
+from ngc.asked.images import Contract, Images
 from ngc.errors import Failed, Wrong
 
 from ..conftest import require
@@ -215,14 +216,14 @@ def test_links_of_an_image_lead_no_mount_and_no_file_to_this_machine(root_fs, tm
 
 def test_a_root_file_system_says_what_it_is(root_fs):
     host = hosts.Host("chroot", str(root_fs))
-    subject = testing.elsewhere(catalog.read(), ["vllm"], [], None, host)
+    subject = testing.elsewhere(catalog.read(), Images(["vllm"]), host)
     assert (subject.image, subject.target, subject.stand_in) == (IMAGE, "dev", True)
     assert subject.host == f"chroot:{root_fs}"
 
 
 def test_a_pod_is_what_base_says(monkeypatch):
     monkeypatch.setattr(hosts, "check", lambda _: None)
-    subject = testing.elsewhere(catalog.read(), ["vllm"], ["dev"], "stand-in", hosts.Host("kubectl", "pod"))
+    subject = testing.elsewhere(catalog.read(), Images(["vllm"], ["dev"], "stand-in"), hosts.Host("kubectl", "pod"))
     assert (subject.entry, subject.target, subject.stand_in) == (
         catalog.read().framework("vllm").stand_in.key,
         "dev",
@@ -232,4 +233,4 @@ def test_a_pod_is_what_base_says(monkeypatch):
 
 def test_an_image_and_a_host_exclude_each_other():
     with pytest.raises(Wrong, match="exclude each other"):
-        testing.test(catalog.read(), testing.Order(["vllm"], image="x:1", host="local"))
+        testing.test(catalog.read(), Contract(["vllm"], image="x:1", host="local"))

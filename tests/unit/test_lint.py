@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ngc import catalog, enginefiles, tables
+from ngc.asked.configs import Config
 from ngc.deploy import graph, lint, prepare
 from ngc.deploy.rules.rule import ERROR, INFO, RULES, Found
 from ngc.errors import Failed, Wrong
@@ -48,7 +49,7 @@ def test_our_own_configs_have_nothing_but_good_to_know(table, path, monkeypatch)
 def test_our_own_configs_are_as_good_with_the_built_image(table, path, monkeypatch):
     for variable in ("DYNAMO_CRDS", "NGC_BASE"):
         monkeypatch.delenv(variable, raising=False)
-    findings = lint.check(table, prepare.prepare(table, str(path)).graph).findings
+    findings = lint.check(table, prepare.prepare(table, Config(str(path))).graph).findings
     assert [f for f in findings if f.severity != INFO or f.rule == "image-tag"] == []
 
 

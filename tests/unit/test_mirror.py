@@ -12,6 +12,7 @@ import pytest
 
 from ngc import bases, catalog, copying, manifests, mirror, reference, registry_write
 from ngc import engine as engines
+from ngc.asked.images import Mirror
 from ngc.errors import Failed, Wrong
 from ngc.manifests import KINDS
 
@@ -156,9 +157,8 @@ def test_an_image_named_by_tag_and_digest_keeps_both(base, registry, unique):
     assert copying.plan([base], f"{registry}/{unique}/copy")[0].done
 
 
-def make(base, prefix, **more):
-    options = {"frameworks": ["vllm"], "allow_stand_in": False, **more}
-    return mirror.make(catalog.read(), options["frameworks"], base, prefix, options["allow_stand_in"])
+def make(base, prefix):
+    return mirror.make(catalog.read(), Mirror(["vllm"], prefix, base))
 
 
 def test_the_plan_says_what_would_be_sent_and_sends_nothing(base, registry, unique, monkeypatch):
@@ -218,7 +218,7 @@ def built(builder, registry, unique):
 @pytest.mark.engine
 def test_what_is_built_on_the_base_goes_with_it(built, registry, unique, capsys):
     builder, base, ours = built
-    plan = mirror.make(builder.tree.read(), ["alpha"], base, f"{registry}/{unique}", False)
+    plan = mirror.make(builder.tree.read(), Mirror(["alpha"], f"{registry}/{unique}", base))
     assert list(plan.images) == ours
     assert f"push {registry}/{unique}/{ours[1]}" in plan.text
     mirror.run(plan)
@@ -236,8 +236,8 @@ def test_what_stands_on_the_stand_in_stays_here_unless_told(built, layer_of_one_
     builder.import_base(layer_of_one_file, "LABEL ngc-dynamo.stand-in=true")
     builder.build("runtime")
     engines.ask(builder.engine, "tag", f"dynamo-alpha-runtime:{unique}", ours[0])
-    plan = mirror.make(builder.tree.read(), ["alpha"], base, f"{registry}/{unique}", False)
+    plan = mirror.make(builder.tree.read(), Mirror(["alpha"], f"{registry}/{unique}", base))
     assert list(plan.images) == ours[1:]
     assert f"# left out: {ours[0]} stands on the stand-in and serves nothing real; add --allow-stand-in" in plan.text
-    told = mirror.make(builder.tree.read(), ["alpha"], base, f"{registry}/{unique}", True)
+    told = mirror.make(builder.tree.read(), Mirror(["alpha"], f"{registry}/{unique}", base, allow_stand_in=True))
     assert list(told.images) == ours

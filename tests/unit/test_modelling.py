@@ -3,6 +3,7 @@
 import pytest
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import modelling, prepare
 from ngc.errors import Wrong
 
@@ -40,7 +41,7 @@ def test_a_folder_is_served_by_its_name():
 @pytest.fixture
 def prepared(tmp_path):
     (tmp_path / "graph.yaml").write_text(CONFIG)
-    return prepare.prepare(catalog.read(), str(tmp_path / "graph.yaml"), image="a/b:1.0.0")
+    return prepare.prepare(catalog.read(), Config(str(tmp_path / "graph.yaml"), image="a/b:1.0.0"))
 
 
 @pytest.mark.parametrize(

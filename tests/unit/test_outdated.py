@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 
 from ngc import catalog, files, outdated, reference, registry, releases, tags
 from ngc.errors import Failed, Wrong
-from ngc.verbs.releases import outdated as verb
+from ngc.verbs.follow import outdated as verb
 
 from .fronting import Front, serving
 from .releasing import TRTLLM, VLLM, fill, old_tree
@@ -86,7 +86,7 @@ def test_driver_and_cuda_of_the_newest_are_those_of_its_release(filled):
 
 def test_the_verb_ends_with_1_if_something_is_newer(filled, capsys):
     with pytest.raises(Exit) as ended:
-        verb.body(None, ["vllm"], filled, json=True)
+        verb.body(None, framework=["vllm"], mirror=filled, json=True)
     assert ended.value.code == 1
     assert json.loads(capsys.readouterr().out)[0]["framework"] == "vllm"
 

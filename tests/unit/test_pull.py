@@ -5,8 +5,8 @@ import sh
 
 from ngc import engine as engines
 from ngc import planning, runner
+from ngc.asked.images import Build
 from ngc.errors import Failed
-from ngc.plan import Request
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def remote(builder, registry, layer_of_one_file, unique):
 
 
 def build(builder, base, **request):
-    asked = Request(["alpha"], ["runtime"], base=base, tag=builder.tag, **request)
+    asked = Build(["alpha"], ["runtime"], base=base, tag=builder.tag, **request)
     ask = lambda names: engines.images(builder.engine, names)  # noqa: E731  # as planning wants it
     plan = planning.make(builder.tree.read(), asked, builder.engine, ask)
     return {r.step.name: r.outcome for r in runner.run(plan, 2, lambda *_: None, builder.logs)}

@@ -6,6 +6,7 @@ import pytest
 import sh
 
 from ngc import catalog
+from ngc.asked.configs import Config
 from ngc.deploy import compose, prepare
 from ngc.deploy.composeresources import Host
 from ngc.errors import Wrong
@@ -91,7 +92,7 @@ def test_shared_memory_and_limits_are_there_for_who_needs_them(services):
 
 def test_a_machine_without_gpus_asks_for_none(tmp_path):
     (tmp_path / "graph.yaml").write_text(CONFIG)
-    prepared = prepare.prepare(catalog.read(), str(tmp_path / "graph.yaml"))
+    prepared = prepare.prepare(catalog.read(), Config(str(tmp_path / "graph.yaml")))
     made = compose.document(prepared, Host(gpu=False, ulimits={"memlock": -1}))["services"]
     assert not {"deploy", "devices", "ulimits", "cap_add"} & {key for service in made.values() for key in service}
     spared = compose.document(prepared, Host(gpus=(3, 4, 5, 6, 7)))["services"]
@@ -174,7 +175,7 @@ def test_claims_are_volumes_and_configmaps_are_files_beside_it(document, tmp_pat
         "./graph-engine:/opt/configs:ro",
         "/scratch",
     ]
-    prepared = prepare.prepare(catalog.read(), str(tmp_path / "graph.yaml"))
+    prepared = prepare.prepare(catalog.read(), Config(str(tmp_path / "graph.yaml")))
     assert compose.files(prepared.graph) == {"graph-engine/engine.yaml": "# of the engine\na: 1\n"}
 
 

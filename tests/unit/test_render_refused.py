@@ -4,6 +4,7 @@ import shlex
 
 import pytest
 
+from ngc.asked.configs import Config
 from ngc.deploy.composeresources import Host
 from ngc.errors import Wrong
 
@@ -56,7 +57,7 @@ def test_the_way_out_that_a_refusal_names_works(tmp_path, monkeypatch):
             objects(tmp_path, "compose", changed(change))
         if " --set " in (said := str(caught.value)) and said.endswith("=null'"):
             setting = shlex.split(said.partition(" --set ")[2])[0]
-            assert objects(tmp_path, "compose", changed(change), sets=[setting]), targets
+            assert objects(tmp_path, "compose", changed(change), set=[setting]), targets
 
 
 @pytest.mark.parametrize("target", BOTH)
@@ -88,7 +89,7 @@ def test_more_gpus_than_a_machine_has_are_refused_with_who_wants_them(tmp_path):
     from ngc.deploy import compose, prepare
 
     (tmp_path / "graph.yaml").write_text(CONFIG)
-    prepared = prepare.prepare(catalog.read(), str(tmp_path / "graph.yaml"))
+    prepared = prepare.prepare(catalog.read(), Config(str(tmp_path / "graph.yaml")))
     with pytest.raises(
         Wrong, match=r"graph needs 5 GPUs \(vllmdecode-0 2, vllmdecode-1 2, vllmprefill-0 1\) and 2 are"
     ):

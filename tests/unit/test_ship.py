@@ -5,21 +5,13 @@ import sh
 
 from ngc import clean, push
 from ngc import engine as engines
+from ngc.asked.images import Push
 from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
 
 
-def pushed(builder, registry, **options):
-    table = builder.tree.read()
-    push.push(
-        table,
-        ["alpha"],
-        [],
-        builder.tree.base,
-        builder.tag,
-        registry,
-        **{"allow_stand_in": False, "show": False, **options},
-    )
+def pushed(builder, registry, **flags):
+    push.push(builder.tree.read(), Push(["alpha"], (), builder.tree.base, builder.tag, registry, **flags))
 
 
 def test_what_is_built_is_pushed_and_named_with_its_digest(builder, registry, capsys):
@@ -42,7 +34,7 @@ def test_a_stand_in_is_refused_unless_told(builder, registry, layer_of_one_file,
     builder.build()
     with pytest.raises(Wrong, match="stand on the stand-in and serve nothing real; add --allow-stand-in"):
         pushed(builder, registry)
-    pushed(builder, registry, allow_stand_in=True, show=True)
+    pushed(builder, registry, allow_stand_in=True, plan=True)
     assert f"push {registry}/dynamo-alpha-dev:{builder.tag}" in capsys.readouterr().out
 
 
@@ -86,4 +78,4 @@ def test_an_image_that_somebody_removes_meanwhile_is_left_out(builder, monkeypat
 def test_podman_says_that_it_does_not_push(tree, monkeypatch, registry):
     monkeypatch.setattr(engines, "any_client", lambda: Engine("podman", podman=True))
     with pytest.raises(Wrong, match="push works with docker; with podman use `podman push`"):
-        push.push(tree.read(), [], [], "stand-in", None, registry, False, False)
+        push.push(tree.read(), Push(base="stand-in", registry=registry))

@@ -8,6 +8,7 @@ import pytest
 import sh
 
 from ngc import engine, running, testing, testreport
+from ngc.asked.images import Images
 from ngc.engine import Engine, Found
 from ngc.errors import Wrong
 from ngc.testing import Subject
@@ -43,15 +44,17 @@ def here(monkeypatch):
 )
 def test_any_image_is_held_to_what_it_says_it_is(tree, here, name, labels, target, entry):
     here(name, labels)
-    (subject,) = testing.given(tree.read(), ["alpha"], [], None, name)
+    (subject,) = testing.given(tree.read(), Images(["alpha"]), name)
     assert (subject.target, subject.entry) == (target, entry)
 
 
 def test_what_an_image_is_held_to_can_be_said(tree, here):
     here("old/custom:1", {})
-    (subject,) = testing.given(tree.read(), ["alpha"], ["dev"], "registry.invalid/test/alpha:1.0.0", "old/custom:1")
+    (subject,) = testing.given(
+        tree.read(), Images(["alpha"], ["dev"], "registry.invalid/test/alpha:1.0.0"), "old/custom:1"
+    )
     assert (subject.target, subject.entry) == ("dev", "1.0.0")
-    assert testing.given(tree.read(), ["alpha"], ["base"], None, "old/custom:1")[0].target == "base"
+    assert testing.given(tree.read(), Images(["alpha"], ["base"]), "old/custom:1")[0].target == "base"
 
 
 LIMITS = """\

@@ -21,6 +21,8 @@ from ngc import catalog
         (["build-all", "--base=standin"], "is one image, and trtllm, vllm are selected; add exactly one --framework"),
         (["build", "--framework=vllm", "--base=standin"], "unknown base 'standin'; choose from: ngc, stand-in"),
         (["build-all", "--platform=amd64"], "unknown platform 'amd64'; choose from: linux/amd64, linux/arm64"),
+        (["build-all", "--jobs=many"], "--jobs is 'many'; write a number from 0 to 999999999"),
+        (["build-all", "--jobs=-1"], "--jobs is '-1'; write a number from 0 to 999999999"),
         (["build-all", "--format=yaml", "--plan"], "--format is 'yaml'; choose from: text, json, bake"),
         (["build-all", "--push", "--registry=https://x"], "--registry is 'https://x'; write host[:port][/path]"),
         (["build-all", "--mirror=https://x"], "--mirror is 'https://x'; write host[:port][/path]"),
@@ -135,12 +137,27 @@ def test_a_shells_command_is_shown(invoke, engine):
     assert "anything:1 bash" in out
 
 
-def test_every_flag_explains_itself(root):
+@pytest.fixture(scope="module")
+def declared(root):
+    """Of each verb: its text, its flags with their help, and how many parameters its body has."""
     program = (
+        "import inspect, json\n"
         "from tasks import namespace\n"
-        "for name, task in namespace.tasks.items():\n"
-        "    print(name, bool(task.body.__doc__), *(a.name for a in task.get_arguments() if not a.help))"
+        "print(json.dumps({name: {\n"
+        "    'doc': task.body.__doc__,\n"
+        "    'flags': {each.name: each.help for each in task.get_arguments()},\n"
+        "    'parameters': len(inspect.signature(inspect.unwrap(task.body)).parameters),\n"
+        "} for name, task in namespace.tasks.items()}))"
     )
     # In a process of its own: Invoke hands out a verb's help once, and other tests may have asked.
-    said = str(sh.Command(sys.executable)("-c", program, _cwd=str(root)))
-    assert [line for line in said.splitlines() if not line.endswith(" True")] == []
+    return json.loads(str(sh.Command(sys.executable)("-c", program, _cwd=str(root))))
+
+
+def test_every_verb_and_every_flag_explains_itself(declared):
+    assert len(declared) == 27
+    assert [name for name, verb in declared.items() if not verb["doc"]] == []
+    assert [(name, flag) for name, verb in declared.items() for flag, text in verb["flags"].items() if not text] == []
+
+
+def test_no_verb_takes_more_than_five_parameters(declared):
+    assert {name: verb["parameters"] for name, verb in declared.items() if verb["parameters"] > 5} == {}

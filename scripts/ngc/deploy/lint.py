@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ngc import output, yamlfile
+from ngc.asked.configs import Validate
 from ngc.catalog import ROOT, Catalog
 from ngc.deploy import commandline, dryrun, edit, serving
-from ngc.deploy.cluster.kubectl import Cluster
+from ngc.deploy.cluster import kubectl
 from ngc.deploy.graph import Graph, find, load
 from ngc.deploy.paths import text
 from ngc.deploy.rules.rule import ERROR, RULES, SEVERITIES, Found, Rule, Subject
@@ -71,17 +72,15 @@ def check(catalog: Catalog, graph: Graph, more: Iterable[tuple[str, Found]] = ()
     )
 
 
-def check_all(
-    catalog: Catalog,
-    configs: Sequence[str],
-    sets: Sequence[str],
-    cluster: Cluster | None = None,
-) -> list[Report]:
-    """A report for each config, all of configs/ where none is named. `cluster`: ask its API server too. Raises Wrong, Failed."""
-    paths = [find(config) for config in configs] or sorted((ROOT / "configs").glob("*.yaml"))
+def check_all(catalog: Catalog, asked: Validate) -> list[Report]:
+    """A report for each config, all of configs/ where none is named. Raises Wrong, Failed."""
+    if asked.namespace and not asked.context:
+        raise Wrong("--namespace is of a cluster; add --context=NAME, or leave it out")
+    cluster = kubectl.choose(asked.context, asked.namespace) if asked.context else None
+    paths = [find(config) for config in asked.config] or sorted((ROOT / "configs").glob("*.yaml"))
     reports = []
     for path in paths:
-        graph = edit.apply(load(path), sets)
+        graph = edit.apply(load(path), asked.set)
         reports.append(check(catalog, graph, dryrun.findings(graph, cluster) if cluster else ()))
     return reports
 

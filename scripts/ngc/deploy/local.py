@@ -14,9 +14,10 @@ from pathlib import Path
 
 from ngc import bases, running
 from ngc import engine as engines
+from ngc.asked.configs import PORTS, Logs, Up
 from ngc.catalog import Catalog
 from ngc.deploy import compose as composing
-from ngc.deploy import composecli, lint, modelling, names, stacks, starting, watching
+from ngc.deploy import composecli, lint, modelling, stacks, starting, watching
 from ngc.deploy import promise as promises
 from ngc.deploy.composecli import Compose, Process
 from ngc.deploy.composeresources import Host
@@ -26,30 +27,13 @@ from ngc.deploy.rules.rule import WARNING
 from ngc.deploy.stacks import Stack
 from ngc.errors import Failed, Wrong
 
-GPU_CHOICES = ("auto", "on", "off")
-PORTS = range(1, 65536)
 
-
-@dataclass(frozen=True)
-class Wish:
-    """What a user asked `up` for, as typed."""
-
-    config: str | None
-    sets: Sequence[str] = ()
-    base: str | None = None
-    image: str | None = None
-    model: str | None = None
-    gpu: str = "auto"
-    port: int = names.HTTP_PORT
-    timeout: float = 1800.0
-
-
-def up(catalog: Catalog, wish: Wish) -> Stack:
+def up(catalog: Catalog, asked: Up) -> Stack:
     """Start a config and wait until it serves. Raises Wrong before anything was changed, Failed when it does not come up."""
-    prepared, warnings = _possible(catalog, wish)
-    compose, stand_in = _here(prepared, wish)
-    stack = _stack(prepared, wish, stand_in)
-    document = composing.document(prepared, _host(compose, wish, stand_in))
+    prepared, warnings = _possible(catalog, asked)
+    compose, stand_in = _here(prepared, asked)
+    stack = _stack(prepared, asked, stand_in)
+    document = composing.document(prepared, _host(compose, asked, stand_in))
     texts = {
         **composing.files(prepared.graph),
         stacks.FILE: json.dumps(document, indent=2),
@@ -58,29 +42,29 @@ def up(catalog: Catalog, wish: Wish) -> Stack:
     with stacks.locked(stack.name, "up"):
         before = composecli.processes(compose, stack.project)
         _check_file(stack, before)
-        _check_ports(compose, wish.port, _frontends(prepared.graph), before)
+        _check_ports(compose, asked.port, _frontends(prepared.graph), before)
         _keep(compose, stack, texts)
         print(*(f"{warning}\n" for warning in warnings), sep="", end="", file=sys.stderr)
-        starting.start(compose, stack, {p.container: p.restarts for p in before}, wish.timeout)
+        starting.start(compose, stack, {p.container: p.restarts for p in before}, asked.timeout)
     return stack
 
 
-def _possible(catalog: Catalog, wish: Wish) -> tuple[Prepared, list[lint.Finding]]:
+def _possible(catalog: Catalog, asked: Up) -> tuple[Prepared, list[lint.Finding]]:
     """(the config as it will be served, what is doubtful in it). Raises Wrong for what no machine could serve as asked."""
-    prepared = prepare(catalog, wish.config, wish.sets, wish.base, wish.image)
+    prepared = prepare(catalog, asked)
     report = lint.refuse(catalog, prepared.graph)
     if prepared.graph.frontend is None:
         raise Wrong(f"{prepared.graph.path} has no service with componentType frontend; nothing would answer")
-    if wish.model is not None:
-        prepared = modelling.with_model(prepared, wish.model)
+    if asked.model is not None:
+        prepared = modelling.with_model(prepared, asked.model)
     composing.document(prepared)
-    last = wish.port + _frontends(prepared.graph) - 1
+    last = asked.port + _frontends(prepared.graph) - 1
     if last not in PORTS:
-        raise Wrong(f"each frontend takes a port, from --port={wish.port} to {last}, and {PORTS[-1]} is the last one")
+        raise Wrong(f"each frontend takes a port, from --port={asked.port} to {last}, and {PORTS[-1]} is the last one")
     return prepared, [finding for finding in report.findings if finding.severity == WARNING]
 
 
-def _here(prepared: Prepared, wish: Wish) -> tuple[Compose, bool]:
+def _here(prepared: Prepared, asked: Up) -> tuple[Compose, bool]:
     """(Compose, whether an image is a stand-in). Raises Wrong, also for what elsewhere is Failed: nothing was tried yet."""
     wanted = list(dict.fromkeys(s.image for s in prepared.graph.services if s.image))
     try:
@@ -89,26 +73,26 @@ def _here(prepared: Prepared, wish: Wish) -> tuple[Compose, bool]:
     except Failed as error:
         raise Wrong(str(error)) from None
     if missing := [image for image in wanted if image not in found]:
-        raise Wrong(f"{', '.join(missing)} is not here; {_fix(compose, prepared, wish, missing)}")
+        raise Wrong(f"{', '.join(missing)} is not here; {_fix(compose, prepared, asked, missing)}")
     return compose, any(bases.is_stand_in(image.labels) for image in found.values())
 
 
-def _fix(compose: Compose, prepared: Prepared, wish: Wish, missing: Sequence[str]) -> str:
+def _fix(compose: Compose, prepared: Prepared, asked: Up, missing: Sequence[str]) -> str:
     """How the missing images come here: the one that we chose is built, those that the user named are pulled."""
-    ours = prepared.image if wish.image is None and prepared.framework else None
-    base = f" --base={wish.base}" if wish.base else ""
+    ours = prepared.image if asked.image is None and prepared.framework else None
+    base = f" --base={asked.base}" if asked.base else ""
     ways = [f"`{compose.engine.name} pull {image}` fetches it" for image in missing if image != ours]
     if prepared.framework and ours in missing:
         ways.append(f"`invoke build --framework={prepared.framework.name} --target=runtime{base}` makes it")
     return ", ".join(ways)
 
 
-def _stack(prepared: Prepared, wish: Wish, stand_in: bool) -> Stack:
+def _stack(prepared: Prepared, asked: Up, stand_in: bool) -> Stack:
     graph = prepared.graph
     assert graph.frontend is not None  # _possible has said so
-    url = f"http://127.0.0.1:{wish.port}"
+    url = f"http://127.0.0.1:{asked.port}"
     image = prepared.image or graph.frontend.image
-    return Stack(graph.name, str(wish.config), image, url, promises.of(prepared, stand_in), str(graph.path.resolve()))
+    return Stack(graph.name, str(asked.config), image, url, promises.of(prepared, stand_in), str(graph.path.resolve()))
 
 
 def _frontends(graph: Graph) -> int:
@@ -116,22 +100,22 @@ def _frontends(graph: Graph) -> int:
     return max(1, sum(service.replicas for service in graph.services if service.type == FRONTEND))
 
 
-def _host(compose: Compose, wish: Wish, stand_in: bool) -> Host:
+def _host(compose: Compose, asked: Up, stand_in: bool) -> Host:
     """What this machine gives. Raises Wrong for GPUs asked for that are not here."""
     here = running.gpu_present()
-    if wish.gpu == "on" and not here:
+    if asked.gpu == "on" and not here:
         fix = "leave out --gpu: the stand-in needs none" if stand_in else "`invoke doctor` says more"
         raise Wrong(f"--gpu=on, and no NVIDIA driver is loaded here; {fix}")
-    gpu = wish.gpu == "on" or (wish.gpu == "auto" and here and not stand_in)
-    if not gpu and wish.gpu == "auto" and not stand_in:
+    gpu = asked.gpu == "on" or (asked.gpu == "auto" and here and not stand_in)
+    if not gpu and asked.gpu == "auto" and not stand_in:
         raise Wrong(
             "the config's workers need GPUs and no NVIDIA driver is loaded here; --base=stand-in needs none, --gpu=off tries without"
         )
     given, _ = running.ulimits(compose.engine) if gpu else ({}, ())
     cache = None if stand_in else str(modelling.hugging_face_cache())
-    binds = (wish.model,) if wish.model and Path(wish.model).is_dir() else ()
+    binds = (asked.model,) if asked.model and Path(asked.model).is_dir() else ()
     gpus = running.gpu_numbers() if gpu else ()
-    return Host(wish.port, gpus, gpu, given, cache, tuple(str(Path(b).resolve()) for b in binds))
+    return Host(asked.port, gpus, gpu, given, cache, tuple(str(Path(b).resolve()) for b in binds))
 
 
 def _users_volumes(graph: Graph) -> dict[str, dict[str, object]]:
@@ -198,6 +182,13 @@ class Removed:
     kept: tuple[str, ...]
     engine: str
 
+    def __str__(self) -> str:
+        if not self.kept:
+            return f"{self.name} is gone"
+        names = " ".join(self.kept)
+        fix = f"`{self.engine} volume rm {names}` removes it"
+        return f"{self.name} is gone\nthe config did not create {names}, so it was kept; {fix}"
+
 
 def down(config: str | None) -> Removed:
     """Remove what `up` made: containers, network, volumes, and the record. Raises Wrong where there is no such stack."""
@@ -226,23 +217,22 @@ def curl(stack: Stack) -> str:
     return f"curl -s {stack.url}/v1/chat/completions -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
 
 
-def logs(config: str | None, component: str | None, follow: bool, lines: int | None) -> int:
+def logs(asked: Logs) -> int:
     """Print what the stack's processes print; ends with Compose's exit code."""
-    stack = stacks.choose(config)
+    stack = stacks.choose(asked.config)
     compose = composecli.find()
     services = sorted({p.service for p in composecli.processes(compose, stack.project)})
-    wanted = [
-        s for s in services if component is None or s == component.lower() or s.rpartition("-")[0] == component.lower()
-    ]
-    if component is not None and not wanted:
-        raise Wrong(f"unknown component '{component}'; choose from: {', '.join(services)}")
+    key = None if asked.component is None else asked.component.lower()
+    wanted = [service for service in services if key in (service, service.rpartition("-")[0])]
+    if key is not None and not wanted:
+        raise Wrong(f"unknown component '{asked.component}'; choose from: {', '.join(services)}")
     plain = watching.plain(sys.stdout)
     words = [
         "logs",
         *(["--no-color"] if plain else []),
-        *(["--follow"] if follow else []),
-        *(["--tail", str(lines)] if lines else []),
-        *(wanted if component else []),
+        *(["--follow"] if asked.follow else []),
+        *(["--tail", str(asked.tail)] if asked.tail else []),
+        *wanted,
     ]
     command = [*compose.words, "--project-name", stack.project, "--file", str(stack.file), *words]
     return _uncoloured(command) if plain else subprocess.call(command)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ngc import bases, planning
 from ngc import reference as references
+from ngc.asked.configs import Config
 from ngc.catalog import Base, Catalog, Framework
 from ngc.deploy import edit, kubernetes, serving
 from ngc.deploy.graph import Graph, Service, at, find, load, of
@@ -32,19 +33,12 @@ class Prepared:
         return self.base.serving if self.base else {}
 
 
-def prepare(
-    catalog: Catalog,
-    config: str | None,
-    sets: Sequence[str] = (),
-    base: str | None = None,
-    image: str | None = None,
-    registry: str | None = None,
-) -> Prepared:
+def prepare(catalog: Catalog, asked: Config, registry: str | None = None) -> Prepared:
     """Read a config and put the built image in. `registry`: host[:port][/path] that it is pulled from. Raises Wrong.
 
     Every image is a reference then, so none can be an option of a program that is given it.
     """
-    prepared = _prepare(catalog, config, sets, base, image, registry)
+    prepared = _prepare(catalog, asked, registry)
     for service in prepared.graph.services:
         if service.image is not None:
             try:
@@ -55,23 +49,21 @@ def prepare(
     return prepared
 
 
-def _prepare(
-    catalog: Catalog, config: str | None, sets: Sequence[str], base: str | None, image: str | None, registry: str | None
-) -> Prepared:
-    graph = edit.apply(load(find(config)), sets)
+def _prepare(catalog: Catalog, asked: Config, registry: str | None) -> Prepared:
+    graph = edit.apply(load(find(asked.config)), asked.set)
     framework = next((f for f in catalog.frameworks if f.name == graph.framework), None)
     known = serving.base_of(catalog, graph)
-    if image is not None:
-        references.parse(image)
-        return Prepared(_with_image(graph, image, graph.services), framework, known, image)
+    if asked.image is not None:
+        references.parse(asked.image)
+        return Prepared(_with_image(graph, asked.image, graph.services), framework, known, asked.image)
     if framework is None:
         return Prepared(graph, None, None, None)
     ours = tuple(service for service in graph.services if _base_image(framework, service))
     if not ours:
         return Prepared(graph, framework, known, None)
-    asked = base or os.environ.get(bases.VARIABLE) or bases.NGC
+    base = asked.base or os.environ.get(bases.VARIABLE) or bases.NGC
     # A config names the NGC image that it is written for; that is the base of ours, not the Dockerfile's default.
-    own = str(ours[0].image) if asked == bases.NGC else asked
+    own = str(ours[0].image) if base == bases.NGC else base
     chosen = bases.choose(catalog, [framework.name], own)[framework.name]
     built = planning.name(catalog.select([framework.name], [TARGET])[0], chosen)
     prefix = f"{references.registry_prefix(registry, '--registry')}/" if registry else ""

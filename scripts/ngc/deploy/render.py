@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ngc import files
+from ngc.asked.configs import APIS, TARGETS
 from ngc.deploy import compose, fields, kubernetes, schema, v1beta1
 from ngc.deploy.graph import Graph, plain
 from ngc.deploy.paths import text
 from ngc.deploy.prepare import Prepared
 from ngc.errors import Wrong
 
-DGD, KUBERNETES, COMPOSE = "dgd", "kubernetes", "compose"
-TARGETS = (DGD, KUBERNETES, COMPOSE)
-V1ALPHA1, V1BETA1 = "v1alpha1", "v1beta1"
-APIS = (V1ALPHA1, V1BETA1)
+DGD, KUBERNETES, COMPOSE = TARGETS
+V1ALPHA1, V1BETA1 = APIS
 FIRST = ("apiVersion", "kind", "metadata", "spec")  # keys in the order that people read them
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NO_NAMESPACE = ("Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CustomResourceDefinition")

@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -126,6 +127,12 @@ def known() -> list[Stack]:
 def unreadable() -> list[str]:
     """A sentence for each stack whose record cannot be read."""
     return [_lost(name) for name in _records() if _read(name) is None]
+
+
+def warn() -> None:
+    """Warn of stacks whose record cannot be read; they must not keep anyone from the others."""
+    for text in unreadable():
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _records() -> list[str]:

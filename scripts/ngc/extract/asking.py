@@ -10,6 +10,7 @@ from pathlib import Path
 from ngc import bases
 from ngc import engine as engines
 from ngc import reference as references
+from ngc.asked.images import Extract
 from ngc.catalog import Base, Catalog, Framework
 from ngc.errors import Failed, Wrong
 from ngc.extract import archives, parts
@@ -17,20 +18,6 @@ from ngc.extract.sources import FromEngine, FromRegistry, Source
 
 INSTEAD = "or take the stand-in with --base=stand-in"
 FROM_ENGINE = "docker-daemon:"  # before a name: the local engine's image, whatever the registry has
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for; names as typed."""
-
-    framework: str | None = None
-    components: Sequence[str] = ()
-    image: str | None = None
-    base: str | None = None
-    mirror: str | None = None
-    out: str | None = None
-    platform: str | None = None
-    owners: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,36 +32,36 @@ class Order:
     owners: bool
 
 
-def order(catalog: Catalog, request: Request) -> Order:
-    """Check the request. Raises Wrong for what was asked wrongly."""
-    framework = _framework(catalog, request)
-    out = folder(catalog, request)
-    if request.owners and os.geteuid() != 0:
+def order(catalog: Catalog, asked: Extract) -> Order:
+    """Check the asked. Raises Wrong for what was asked wrongly."""
+    framework = _framework(catalog, asked)
+    out = folder(catalog, asked)
+    if asked.owners and os.geteuid() != 0:
         raise Wrong(
             "--owners gives files to other users, which only root may do; run as root, or leave it out: inventory.json records owners"
         )
-    platform = request.platform or bases.host_platform()
+    platform = asked.platform or bases.host_platform()
     if platform not in bases.PLATFORMS:
         raise Wrong(f"unknown platform '{platform}'; choose from: {', '.join(bases.PLATFORMS)}")
-    source, entry = _source(catalog, framework, request, platform)
-    parts.choose(framework, entry, request.components)  # a wrong name is said before anything is asked
-    return Order(source, framework, entry, request.components, out, request.owners)
+    source, entry = _source(catalog, framework, asked, platform)
+    parts.choose(framework, entry, asked.component)  # a wrong name is said before anything is asked
+    return Order(source, framework, entry, asked.component, out, asked.owners)
 
 
-def folder(catalog: Catalog, request: Request) -> Path:
+def folder(catalog: Catalog, asked: Extract) -> Path:
     """Where the result goes."""
-    framework = _framework(catalog, request)
-    if request.out:
-        return Path(request.out).absolute()
+    framework = _framework(catalog, asked)
+    if asked.out:
+        return Path(asked.out).absolute()
     if framework is None:
         raise Wrong("without --framework there is no folder to extract to; add --out=FOLDER")
     return catalog.folder / "common" / "extracted" / framework.name
 
 
-def _framework(catalog: Catalog, request: Request) -> Framework | None:
-    if request.framework:
-        return catalog.framework(request.framework)
-    if request.image and all(name.startswith(("/", "$")) for name in request.components) and request.components:
+def _framework(catalog: Catalog, asked: Extract) -> Framework | None:
+    if asked.framework:
+        return catalog.framework(asked.framework)
+    if asked.image and all(name.startswith(("/", "$")) for name in asked.component) and asked.component:
         return None
     names = ", ".join(framework.name for framework in catalog.frameworks)
     raise Wrong(
@@ -82,32 +69,30 @@ def _framework(catalog: Catalog, request: Request) -> Framework | None:
     )
 
 
-def _source(
-    catalog: Catalog, framework: Framework | None, request: Request, platform: str
-) -> tuple[Source, Base | None]:
-    if request.image is None:
+def _source(catalog: Catalog, framework: Framework | None, asked: Extract, platform: str) -> tuple[Source, Base | None]:
+    if asked.image is None:
         assert framework is not None  # _framework has refused it otherwise
-        chosen = bases.choose(catalog, [framework.name], request.base, None, request.mirror)[framework.name]
-        local = _local(chosen.reference, request.platform, always=chosen.made_here)
+        chosen = bases.choose(catalog, [framework.name], asked.base, None, asked.mirror)[framework.name]
+        local = _local(chosen.reference, asked.platform, always=chosen.made_here)
         if chosen.made_here and local is None:
             raise Wrong(
                 f"{chosen.reference} is not here; run `invoke build --framework={framework.name} --base=stand-in` first"
             )
         return local or FromRegistry(references.parse(chosen.reference), platform, INSTEAD), chosen.entry
-    if request.base:
+    if asked.base:
         raise Wrong("--image and --base both name the image; leave one out")
-    if found := archives.find(request.image):
+    if found := archives.find(asked.image):
         return archives.source(*found, platform), None
-    if request.image.startswith(("/", "./", "../")):
-        raise Wrong(f"{request.image} is not there; name an OCI layout, a `docker save` archive, or an image reference")
-    name = request.image.removeprefix(FROM_ENGINE)
+    if asked.image.startswith(("/", "./", "../")):
+        raise Wrong(f"{asked.image} is not there; name an OCI layout, a `docker save` archive, or an image reference")
+    name = asked.image.removeprefix(FROM_ENGINE)
     reference = references.parse(name)
     entry = framework.known(reference) if framework else None
-    local = _local(name, request.platform, name != request.image)
-    if local is None and name != request.image:
+    local = _local(name, asked.platform, name != asked.image)
+    if local is None and name != asked.image:
         raise Wrong(f"{name} is not here; run `docker pull {name}` first, or leave out {FROM_ENGINE}")
-    if request.mirror:
-        reference = reference.at(references.registry_prefix(request.mirror, "--mirror"))
+    if asked.mirror:
+        reference = reference.at(references.registry_prefix(asked.mirror, "--mirror"))
     return local or FromRegistry(reference, platform, INSTEAD), entry
 
 

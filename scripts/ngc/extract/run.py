@@ -7,30 +7,31 @@ from contextlib import suppress
 from typing import Any
 
 from ngc import sizes
+from ngc.asked.images import Extract
 from ngc.catalog import Catalog
 from ngc.errors import Wrong
 from ngc.extract import asking, inventory, parts, report, staging, work
-from ngc.extract.asking import Order, Request
+from ngc.extract.asking import Order
 
 
-def extract(catalog: Catalog, request: Request, plan: bool, as_json: bool) -> bool:
+def extract(catalog: Catalog, asked: Extract) -> bool:
     """Extract, or only print the plan."""
-    order = asking.order(catalog, request)
+    order = asking.order(catalog, asked)
     there = work.unchanged(order)
-    if plan:
+    if asked.plan:
         print(
             json.dumps(planned(order, there is not None), indent=2)
-            if as_json
+            if asked.json
             else text(planned(order, there is not None))
         )
         return True
     if there is None:
-        with report.listening(as_json) as listener:
+        with report.listening(asked.json) as listener:
             made = work.run(order, listener)
     else:
         with suppress(OSError):  # a run may have been killed when its result was in place already
             staging.remove_left(order.out)
-    report.result(there or made, order.out, there is not None, as_json)
+    report.result(there or made, order.out, there is not None, asked.json)
     return True
 
 
@@ -68,14 +69,14 @@ def text(plan: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def check(catalog: Catalog, request: Request, as_json: bool) -> bool:
+def check(catalog: Catalog, asked: Extract) -> bool:
     """Say whether the folder still matches its inventory. Asks no registry."""
-    out = asking.folder(catalog, request)
+    out = asking.folder(catalog, asked)
     made = inventory.read(out)
     if made is None:
         raise Wrong(f"{out} has no inventory.json of an extraction; extract first, or name the folder with --out")
     problems = list(inventory.differences(made, out, content=True))
-    if as_json:
+    if asked.json:
         print(
             json.dumps(
                 {

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json as jsons
-
 from invoke.exceptions import Exit
 
-from ngc.verbs.common import JSON, PLAN, verb
+from ngc.asked.images import Doctor, Setup
+from ngc.verbs.flags import verb
 
 
-@verb(help={"json": JSON})
-def doctor(c, json=False):  # type: ignore[no-untyped-def]
+@verb(Doctor)
+def doctor(asked: Doctor) -> None:
     """What this machine has and lacks, each with its fix; exit 1 if nothing can be built."""
     from dataclasses import asdict
+    from json import dumps
 
     from ngc import machine
 
     checks = machine.checks()
-    if json:
-        print(jsons.dumps([asdict(check) for check in checks], indent=2))
+    if asked.json:
+        print(dumps([asdict(check) for check in checks], indent=2))
     else:
         for check in checks:
             print(f"{check.state:4}  {check.name}: {check.detail}" + (f"\n      fix: {check.fix}" if check.fix else ""))
@@ -26,9 +26,9 @@ def doctor(c, json=False):  # type: ignore[no-untyped-def]
         raise Exit(code=1)
 
 
-@verb(help={"yes": "do it without asking", "plan": PLAN})
-def setup(c, yes=False, plan=False):  # type: ignore[no-untyped-def]
+@verb(Setup)
+def setup(asked: Setup) -> None:
     """Install and start what building needs (Debian, Ubuntu)."""
-    from ngc import setup as setups
+    from ngc import setup
 
-    setups.setup(yes, plan)
+    setup.setup(asked.yes, asked.plan)

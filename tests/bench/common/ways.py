@@ -143,10 +143,10 @@ class Ours:
         program = (
             "import sys, time, io, contextlib; sys.path[:0] = [sys.argv[1]]\n"
             "import urllib3, fastjsonschema, ruamel.yaml, ngc.extract.run as run, ngc.extract.work\n"
-            "from ngc import catalog; from ngc.extract.asking import Request\n"
-            "request = Request(None, ['/' + sys.argv[2]], sys.argv[3], out=sys.argv[4])\n"
+            "from ngc import catalog; from ngc.asked.images import Extract\n"
+            "asked = Extract(None, ['/' + sys.argv[2]], sys.argv[3], out=sys.argv[4])\n"
             "start = time.perf_counter()\n"
-            "with contextlib.redirect_stdout(io.StringIO()) as said: run.extract(catalog.read(), request, False, False)\n"
+            "with contextlib.redirect_stdout(io.StringIO()) as said: run.extract(catalog.read(), asked)\n"
             "assert 'already holds' in said.getvalue()\n"
             "print(time.perf_counter() - start)"
         )

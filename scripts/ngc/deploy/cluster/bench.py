@@ -164,10 +164,3 @@ def page(measured: Measured) -> str:
             f"  {row.size_bytes / 2**10:8.0f} KiB  {row.gigabytes_per_second:9.3f} GB/s  p50 {row.latency_us:9.1f} us  {row.transport}"
         )
     return "\n".join([*lines, measured.verdict])
-
-
-def without_a_cluster() -> Wrong:
-    """What to say where a stack of this machine is meant."""
-    return Wrong(
-        "smoke --bench measures between pods of a cluster; add --context=NAME, or run bench-nixl here in the benchmark image (docs/BENCHMARK.md)"
-    )

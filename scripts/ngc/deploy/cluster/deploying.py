@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ngc.asked.configs import Deploy, Diff, Rollback
 from ngc.catalog import Catalog
 from ngc.deploy import edit, lint, names, prepare, render
 from ngc.deploy import promise as promises
@@ -38,28 +39,6 @@ from ngc.deploy.prepare import Prepared
 from ngc.errors import Failed, Wrong
 
 AFTER = 60.0  # seconds to serve alone
-CLUSTER_TARGETS = (render.DGD, render.KUBERNETES)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a user asked `deploy` for, as typed."""
-
-    config: str | None
-    to: str = render.DGD
-    sets: Sequence[str] = ()
-    base: str | None = None
-    image: str | None = None
-    registry: str | None = None
-    context: str | None = None
-    namespace: str | None = None
-    metrics: str | None = None
-    create_secrets: bool = False
-    force_conflicts: bool = False
-    allow_stand_in: bool = False
-    timeout: float = 1800.0
-    fill_cache: str | None = None
-    api: str = render.V1ALPHA1
 
 
 @dataclass(frozen=True)
@@ -82,11 +61,11 @@ class Plan:
         return self.revision.objects
 
 
-def plan(catalog: Catalog, wish: Wish) -> Plan:
+def plan(catalog: Catalog, asked: Diff) -> Plan:
     """Work out everything that can be known without changing anything. Raises Wrong."""
-    prepared = prepare.prepare(catalog, wish.config, wish.sets, wish.base, wish.image, wish.registry)
-    if wish.fill_cache is not None:
-        prepared = modelcache.with_folder(prepared, wish.fill_cache)
+    prepared = prepare.prepare(catalog, asked, asked.registry)
+    if asked.fill_cache is not None:
+        prepared = modelcache.with_folder(prepared, asked.fill_cache)
     findings = lint.refuse(catalog, prepared.graph).findings
     graph = prepared.graph
     if graph.frontend is None:
@@ -95,18 +74,18 @@ def plan(catalog: Catalog, wish: Wish) -> Plan:
         raise Wrong(
             f"{', '.join(exposed)} in {graph.path} would be kept in the cluster as plain text; take it from a Secret by envFromSecret"
         )
-    made = secrets.planned(graph) if wish.create_secrets else {}
-    cluster = kubectl.choose(wish.context, wish.namespace)
+    made = secrets.planned(graph) if asked.create_secrets else {}
+    cluster = kubectl.choose(asked.context, asked.namespace)
     print(f"{cluster}", file=sys.stderr)
-    stand_in = images.refuse_stand_ins(graph, wish.allow_stand_in)
+    stand_in = images.refuse_stand_ins(graph, asked.allow_stand_in)
     before = _known(cluster, graph.name)
-    revisions.refuse_move(cluster, before, wish.to)
-    if wish.to == render.DGD:
-        _refuse_unserved(cluster, wish.api)
+    revisions.refuse_move(cluster, before, asked.to)
+    if asked.to == render.DGD:
+        _refuse_unserved(cluster, asked.api)
     sets = pullsecrets.settings(cluster, graph, made)
     graph = edit.apply(graph, sets)
     prepared = replace(prepared, graph=graph)
-    revision = _revision(cluster, prepared, wish, stand_in)
+    revision = _revision(cluster, prepared, asked, stand_in)
     return Plan(cluster, prepared, findings, tuple(sets), made, tuple(before), revision)
 
 
@@ -121,22 +100,22 @@ def _refuse_unserved(cluster: Cluster, api: str) -> None:
         )
 
 
-def _revision(cluster: Cluster, prepared: Prepared, wish: Wish, stand_in: bool) -> Revision:
+def _revision(cluster: Cluster, prepared: Prepared, asked: Diff, stand_in: bool) -> Revision:
     graph = prepared.graph
     assert graph.frontend is not None  # plan() has said so to the user
-    objects = render.render(prepared, wish.to, None, wish.metrics, wish.api)
+    objects = render.render(prepared, asked.to, None, asked.metrics, asked.api)
     promise = promises.of(prepared, stand_in)
     if (
-        wish.api == render.V1BETA1
+        asked.api == render.V1BETA1
     ):  # it has no field for the namespace in Dynamo's discovery: operators from 0.7 on compute it
         promise = replace(promise, namespace=f"{cluster.namespace}-{graph.name}")
     return Revision(
         graph=graph.name,
         number=0,
         at=revisions.now(),
-        config=str(wish.config),
+        config=str(asked.config),
         image=prepared.image or graph.frontend.image,
-        to=wish.to,
+        to=asked.to,
         note="",
         state=revisions.APPLIED,
         parts=parts(graph),
@@ -166,26 +145,26 @@ def parts(graph: Graph) -> tuple[Part, ...]:
     )
 
 
-def deploy(catalog: Catalog, wish: Wish) -> tuple[Cluster, Revision]:
+def deploy(catalog: Catalog, asked: Deploy) -> tuple[Cluster, Revision]:
     """Apply a config and wait until it serves; where it does, and what. Raises Wrong before anything was changed, Failed with the cause."""
     with telling() as told:
-        made = plan(catalog, wish)
+        made = plan(catalog, asked)
         found = preflight.checks(
-            made.cluster, made.prepared, wish.to, made.findings, bool(made.secrets), wish.fill_cache
+            made.cluster, made.prepared, asked.to, made.findings, bool(made.secrets), asked.fill_cache
         )
         # What is said of Secrets that are still to be made is said again once they are.
         _report([check for check in found if not (made.secrets and check.name in secretchecks.NAMES)])
-        ready = applying.ready(made.cluster, made.objects, wish.force_conflicts)
+        ready = applying.ready(made.cluster, made.objects, asked.force_conflicts)
         print(f"pass     dry run: the API server takes all {len(ready.objects)} objects", file=sys.stderr)
         if made.secrets:
-            _make_secrets(made, wish.to, told)
-        if wish.fill_cache is not None:
+            _make_secrets(made, asked.to, told)
+        if asked.fill_cache is not None:
             told.say(
                 "the claim may be filled in part, nothing else was changed", "run the same command again, it goes on"
             )
-            modelcache.fill(made.cluster, made.prepared, wish.fill_cache)
+            modelcache.fill(made.cluster, made.prepared, asked.fill_cache)
             told.say("the claim is filled, nothing else was changed")
-        return made.cluster, _bring(made.cluster, made.revision, ready, wish.force_conflicts, wish.timeout, told)
+        return made.cluster, _bring(made.cluster, made.revision, ready, asked, told)
 
 
 def _make_secrets(made: Plan, to: str, told: Told) -> None:
@@ -198,9 +177,7 @@ def _make_secrets(made: Plan, to: str, told: Told) -> None:
     _report(secretchecks.again(made.cluster, made.prepared.graph, to))
 
 
-def _bring(
-    cluster: Cluster, revision: Revision, ready: Adapted, force: bool, timeout: float, told: Told
-) -> Revision:  # fmt: skip
+def _bring(cluster: Cluster, revision: Revision, ready: Adapted, asked: Deploy | Rollback, told: Told) -> Revision:
     """Keep, apply and await a revision, and then remove what it no longer has. Raises Wrong, Failed."""
     before = revisions.history(cluster, revision.graph)
     revision = _numbered(adapting.awaited(revision, ready), before)
@@ -211,13 +188,13 @@ def _bring(
     if not unchanged:
         # Kept before it is applied: whatever happens then, there is a record of what was meant.
         revisions.write(cluster, revision)
-    applying.apply(cluster, ready.objects, force)
+    applying.apply(cluster, ready.objects, asked.force_conflicts)
     told.say(f"{name} is applied and stays", f"{again} to go on waiting, {back}", back)
     same = before and before[-1].number == revision.number
     print(
         f"{name} of {revision.graph} is {'unchanged' if same else 'applied'}; waiting until it serves", file=sys.stderr
     )
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + asked.timeout
     _await(cluster, revision, deadline)
     told.say(f"{name} serves", f"{again}, it removes what the revision no longer has")
     # Only now: until the new serves the old does, and goes on if the new never comes.
@@ -262,26 +239,25 @@ def _await(cluster: Cluster, revision: Revision, deadline: float) -> None:
         raise
 
 
-def rollback(
-    context: str | None, namespace: str | None, graph: str | None, number: int | None, force: bool, timeout: float
-) -> tuple[Cluster, Revision]:  # fmt: skip
+def rollback(asked: Rollback) -> tuple[Cluster, Revision]:
     """Apply an earlier revision again, as a new one, and wait the same way; as `deploy`. Raises Wrong, Failed."""
     with telling() as told:
-        cluster = kubectl.choose(context, namespace)
+        cluster = kubectl.choose(asked.context, asked.namespace)
         print(f"{cluster}", file=sys.stderr)
-        before = revisions.history(cluster, revisions.current(cluster, graph).graph)
-        chosen = revisions.choose(before, number)
+        before = revisions.history(cluster, revisions.current(cluster, asked.config).graph)
+        chosen = revisions.choose(before, asked.revision)
         revisions.refuse_move(cluster, before, chosen.to)
         again = replace(chosen, at=revisions.now(), note=f"revision {chosen.number} again", state=revisions.APPLIED)
-        return cluster, _bring(cluster, again, applying.ready(cluster, again.objects, force), force, timeout, told)
+        ready = applying.ready(cluster, again.objects, asked.force_conflicts)
+        return cluster, _bring(cluster, again, ready, asked, told)
 
 
-def diff(catalog: Catalog, wish: Wish) -> tuple[int, str]:
+def diff(catalog: Catalog, asked: Diff) -> tuple[int, str]:
     """(kubectl's exit code, what would change): 0 nothing, 1 something. Raises Failed for an error of kubectl."""
-    made = plan(catalog, wish)
-    ready = adapting.adapted(made.objects, applying.live(made.cluster, made.objects), wish.force_conflicts)
+    made = plan(catalog, asked)
+    ready = adapting.adapted(made.objects, applying.live(made.cluster, made.objects), asked.force_conflicts)
     print(*ready.left, sep="\n", end="\n" if ready.left else "", file=sys.stderr)
-    done = applying.difference(made.cluster, ready.objects, wish.force_conflicts)
+    done = applying.difference(made.cluster, ready.objects, asked.force_conflicts)
     return done.code, done.out
 
 

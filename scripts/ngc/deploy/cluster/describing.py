@@ -8,18 +8,19 @@ import shlex
 from collections.abc import Iterator
 
 from ngc import bases
+from ngc.asked.configs import Deploy
 from ngc.deploy import render
 from ngc.deploy.cluster import adapting, applying, modelcache, revisions, secrets
 from ngc.deploy.cluster.adapting import Adapted
 from ngc.deploy.cluster.checking import command
-from ngc.deploy.cluster.deploying import Plan, Wish
+from ngc.deploy.cluster.deploying import Plan
 from ngc.deploy.cluster.kubectl import Unreachable
 from ngc.errors import Failed, Wrong
 
 INDENT = "    "
 
 
-def described(made: Plan, wish: Wish) -> str:
+def described(made: Plan, asked: Deploy) -> str:
     """The steps, in their order. Nothing is changed; what the cluster does not tell is said to be unknown. Raises Unreachable."""
     unknown = ""
     try:
@@ -29,16 +30,16 @@ def described(made: Plan, wish: Wish) -> str:
         raise
     except (Failed, Wrong) as error:
         there, gone, unknown = {}, [], f"what is there already is not known: {error}"
-    ready = adapting.adapted(made.objects, there, wish.force_conflicts)
+    ready = adapting.adapted(made.objects, there, asked.force_conflicts)
     lines = [f"image {made.revision.image}", *([unknown] if unknown else []), *_secrets(made)]
-    if wish.fill_cache is not None:
+    if asked.fill_cache is not None:
         claim = modelcache.claim_of(made.prepared.graph)
-        lines.append(f"fill the claim {claim.name} from {wish.fill_cache}, by a pod that is removed again")
+        lines.append(f"fill the claim {claim.name} from {asked.fill_cache}, by a pod that is removed again")
     lines += map(str, ready.left)
     lines += _kept(made)
     lines += [f"apply {' '.join(adapting.key(entry))}" for entry in made.objects]
-    lines += [f"{INDENT}{_by_hand(made, wish, ready)}"]
-    lines.append(f"wait until it serves, {wish.timeout:.0f} s at most")
+    lines += [f"{INDENT}{_by_hand(made, asked, ready)}"]
+    lines.append(f"wait until it serves, {asked.timeout:.0f} s at most")
     if gone:
         lines.append(f"then remove {', '.join(gone)}")
         lines.append(f"{INDENT}{command(made.cluster, 'delete', '--wait=false', *gone)}")
@@ -69,29 +70,23 @@ def _kept(made: Plan) -> list[str]:
     return [f"keep it as ConfigMap {revisions.name(made.revision.graph, number)}, for rollback and undeploy"]
 
 
-def _by_hand(made: Plan, wish: Wish, ready: Adapted) -> str:
+def _by_hand(made: Plan, asked: Deploy, ready: Adapted) -> str:
     """The same objects by hand, but for the marks by which `deploy` sees a change taken up."""
-    given = {
-        "config": wish.config,
-        "to": wish.to,
-        "api": wish.api if wish.to == render.DGD else None,
-        "base": wish.base or os.environ.get(bases.VARIABLE),
-        "image": wish.image,
-        "registry": wish.registry,
-        "metrics": wish.metrics,
-    }
+    given = {name: getattr(asked, name) for name in ("config", "to", "api", "base", "image", "registry", "metrics")}
+    given["base"] = asked.base or os.environ.get(bases.VARIABLE)
+    given["api"] = asked.api if asked.to == render.DGD else None
     words = ["invoke", "render", *(f"--{flag}={value}" for flag, value in given.items() if value)]
-    words += [f"--set={setting}" for setting in (*wish.sets, *made.sets, *_model(made, wish), *_replicas(made, ready))]
+    words += [f"--set={setting}" for setting in (*asked.set, *made.sets, *_model(made, asked), *_replicas(made, ready))]
     labels = [
         f"{key}={value}" for key, value in {**revisions.MANAGED, revisions.OWN_LABEL: made.revision.graph}.items()
     ]
     label = command(made.cluster, "label", "--local", "--output=json", "-f", "-", *labels)
-    return f"{shlex.join(words)} | {label} | {command(made.cluster, *applying.words(wish.force_conflicts))}"
+    return f"{shlex.join(words)} | {label} | {command(made.cluster, *applying.words(asked.force_conflicts))}"
 
 
-def _model(made: Plan, wish: Wish) -> Iterator[str]:
+def _model(made: Plan, asked: Deploy) -> Iterator[str]:
     """The workers' arguments, where --fill-cache has put a folder's model in."""
-    for worker in made.prepared.graph.workers if wish.fill_cache not in (None, modelcache.HUB) else ():
+    for worker in made.prepared.graph.workers if asked.fill_cache not in (None, modelcache.HUB) else ():
         yield f"spec.services.{worker.key}.extraPodSpec.mainContainer.args={json.dumps(worker.args)}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ngc.asked.configs import Undeploy
 from ngc.deploy import names
 from ngc.deploy.cluster import applying, kubectl, observing, revisions, secrets
 from ngc.deploy.cluster.kubectl import Cluster
@@ -34,13 +35,13 @@ class Removed:
         return f"{self.name} is gone; what --create-secrets made stays, for others may use it: `{words}` removes it"
 
 
-def undeploy(context: str | None, namespace: str | None, graph: str | None, timeout: float) -> Removed:
+def undeploy(asked: Undeploy) -> Removed:
     """Remove a graph and its revisions; claims stay, they hold models. Raises Wrong, Failed with what holds it."""
     with telling() as told:
-        cluster = kubectl.choose(context, namespace)
+        cluster = kubectl.choose(asked.context, asked.namespace)
         print(f"{cluster}", file=sys.stderr)
-        name = revisions.current(cluster, graph).graph
-        _remove(cluster, name, revisions.history(cluster, name), timeout, told)
+        name = revisions.current(cluster, asked.config).graph
+        _remove(cluster, name, revisions.history(cluster, name), asked.timeout, told)
         # Of the graph nothing is left by now, so this is said whatever it can find out.
         return Removed(cluster, name, tuple(secrets.left(cluster)))
 

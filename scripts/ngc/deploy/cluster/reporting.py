@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ngc import output
+from ngc.asked.configs import Logs
 from ngc.deploy import names
 from ngc.deploy import promise as promises
 from ngc.deploy.cluster import counting, kubectl, observing, revisions, waiting
@@ -106,23 +107,21 @@ def asked(view: View) -> str:
     return "\n".join([said, *(output.line(f"not well: {text}") for text in view.problems)])
 
 
-def logs(
-    cluster: Cluster, graph: str | None, component: str | None, follow: bool, previous: bool, tail: int | None
-) -> int:
+def logs(cluster: Cluster, asked: Logs) -> int:
     """Print what the pods print; ends with kubectl's exit code. Raises Wrong for an unknown component, Failed for nothing to show."""
-    revision = revisions.current(cluster, graph)
+    revision = revisions.current(cluster, asked.config)
     keys = [part.key for part in revision.parts]
     selector = f"{names.GRAPH_LABEL}={revision.graph}"
-    if component is not None:
-        key = next((key for key in keys if key.lower() == component.lower()), None)
+    if asked.component is not None:
+        key = next((key for key in keys if key.lower() == asked.component.lower()), None)
         if key is None:
-            raise Wrong(f"unknown component '{component}'; choose from: {', '.join(keys)}")
+            raise Wrong(f"unknown component '{asked.component}'; choose from: {', '.join(keys)}")
         selector += f",{names.COMPONENT_LABEL}={key}"
-    tailed = f"--tail={tail or -1}"
-    if previous:
-        return _previous(cluster, revision, selector, component, tailed)
+    tailed = f"--tail={asked.tail or -1}"
+    if asked.previous:
+        return _previous(cluster, revision, selector, asked.component, tailed)
     words = [*cluster.words, "logs", "--selector", selector, "--prefix", tailed, "--max-log-requests=50"]
-    return subprocess.call([*words, *(["--follow"] if follow else [])])
+    return subprocess.call([*words, *(["--follow"] if asked.follow else [])])
 
 
 def _previous(cluster: Cluster, revision: Revision, selector: str, component: str | None, tailed: str) -> int:

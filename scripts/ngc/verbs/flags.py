@@ -1,47 +1,44 @@
-"""What every verb shares: how it is declared, and how an error reaches the user."""
+"""What every verb shares: how it takes its flags, and how an error reaches the user."""
 
 from __future__ import annotations
 
 import errno
 import functools
+import inspect
 import os
-import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from ngc import output
 from ngc.errors import Ended, Failed, Wrong
 
-FRAMEWORK = "only this framework; may be repeated (default: all)"
-TARGET = "only this target; may be repeated (default: all)"
-BASE = "what to build on: ngc, stand-in, or an image reference with one --framework (default: ngc, or the variable NGC_BASE)"
-BASE_OF_CONFIG = "what the built images stand on: ngc, stand-in, or an image reference (default: the config's own image, or the variable NGC_BASE)"
-TAG = "tag of the images, replacing the whole tag (default: the base's version)"
-PLAN = "print what would be done, and stop"
-JSON = "print data for programs"
+T = TypeVar("T")
 
 
-def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Declare a verb: an Invoke task whose errors are one sentence on stderr and an exit code.
+def verb(asked: type[T]) -> Callable[[Callable[[T], None]], Any]:
+    """Declare a verb: an Invoke task that takes the flags of a dataclass, and whose errors are one sentence on stderr and an exit code.
 
     0 done, 1 it failed, 2 asked wrongly, 130 interrupted (128 and the signal's number). What it prints cannot drive a terminal.
     """
+    known = [each for each in fields(asked) if each.metadata]  # type: ignore[arg-type]
 
-    def declare(function: Callable[..., Any]) -> Any:
-        @functools.wraps(function)
-        def guarded(*arguments: Any, **keywords: Any) -> Any:
+    def declare(body: Callable[[T], None]) -> Any:
+        @functools.wraps(body)
+        def call(_: Any, **given: Any) -> None:
+            from ngc import output
+
             output.guard()
             _heed_signals()
             try:
-                result = function(*arguments, **keywords)
+                body(asked(**{each.name: _value(each, given[each.name]) for each in known if each.name in given}))
                 _flush()
             except (Wrong, Failed) as error:
                 with suppress(OSError):
@@ -64,12 +61,28 @@ def verb(help: dict[str, str], iterable: Sequence[str] = (), **options: Any) -> 
                 raise Exit(output.harmless(said), code=1) from None
             finally:
                 output.unguard()
-            return result
 
-        declared: Any = task(guarded, help=help, iterable=list(iterable), auto_shortflags=False, **options)
+        # Invoke reads names, defaults and kinds from a signature.
+        signature = [inspect.Parameter("c", inspect.Parameter.POSITIONAL_ONLY), *map(_parameter, known)]
+        call.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        texts = {each.name: each.metadata["help"] for each in known}
+        repeated = [each.name for each in known if each.metadata.get("typed") == ()]
+        declared: Any = task(call, help=texts, iterable=repeated, auto_shortflags=False)
         return declared
 
     return declare
+
+
+def _parameter(flag: Field[Any]) -> inspect.Parameter:
+    """A flag as Invoke takes it, with its default as it would be typed; what has none is a word by its place."""
+    typed = inspect.Parameter.empty if flag.default is MISSING else flag.metadata["typed"]
+    return inspect.Parameter(flag.name, inspect.Parameter.KEYWORD_ONLY, default=None if typed == () else typed)
+
+
+def _value(flag: Field[Any], typed: Any) -> Any:
+    """What was typed, checked. Raises Wrong."""
+    check = flag.metadata.get("check")
+    return typed if check is None or typed is None else check(f"--{flag.name.replace('_', '-')}", typed)
 
 
 def _heed_signals() -> None:
@@ -108,28 +121,3 @@ def _drop_stdout() -> None:
     """Let what stdout holds go nowhere, or Python fails once more at exit, in words of its own."""
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
-
-
-def one_of(flag: str, value: str, choices: Sequence[str]) -> str:
-    """The value, if it is one of the choices. Raises Wrong."""
-    if value not in choices:
-        raise Wrong(f"{flag} is '{value}'; choose from: {', '.join(choices)}")
-    return value
-
-
-def number(flag: str, text: str, least: int, most: int = 999_999_999) -> int:
-    """A whole number within bounds. Raises Wrong.
-
-    A flag whose default is a number is parsed by Invoke, which ends in a traceback for what is none: declare a text, and ask here.
-    """
-    if not re.fullmatch(r"[0-9]{1,9}", str(text)) or not least <= int(text) <= most:
-        raise Wrong(f"{flag} is '{text}'; write a number from {least} to {most}")
-    return int(text)
-
-
-def duration(flag: str, text: str) -> float:
-    """Seconds of a time such as 90, 90s, 30m or 1h. Raises Wrong."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(text))
-    if not match:
-        raise Wrong(f"{flag} is '{text}'; write seconds, or a time such as 90s, 30m or 1h")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
