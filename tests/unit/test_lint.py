@@ -39,15 +39,12 @@ def test_every_rule_says_what_happens():
 
 
 @pytest.mark.parametrize("path", sorted(Path(catalog.ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_our_own_configs_have_nothing_but_good_to_know(table, path, monkeypatch):
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
+def test_our_own_configs_have_nothing_but_good_to_know(table, path):
     assert [str(f) for f in lint.check(table, graph.load(path)).findings if f.severity != INFO] == []
 
 
 @pytest.mark.parametrize("path", sorted(Path(catalog.ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_our_own_configs_are_as_good_with_the_built_image(table, path, monkeypatch):
-    for variable in ("DYNAMO_CRDS", "NGC_BASE"):
-        monkeypatch.delenv(variable, raising=False)
+def test_our_own_configs_are_as_good_with_the_built_image(table, path):
     findings = lint.check(table, prepare.prepare(table, str(path)).graph).findings
     assert [f for f in findings if f.severity != INFO or f.rule == "image-tag"] == []
 
@@ -137,8 +134,7 @@ def test_overrides_count_as_the_engine_file_does(report):
     assert report(text.replace("- --disaggregation-mode", words)).findings == ()
 
 
-def test_what_a_server_says_again_is_left_out(table, tmp_path, monkeypatch):
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
+def test_what_a_server_says_again_is_left_out(table, tmp_path):
     (tmp_path / "config.yaml").write_text(GOOD["vllm"].replace("replicas: 1", "replicas: two", 1))
     replicas, name = (("spec", "services", "Frontend", field) for field in ("replicas", "serviceName"))
     said = [("server", Found(keys, "refused", "mend it")) for keys in (replicas, name, ())]
