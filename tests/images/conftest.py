@@ -115,6 +115,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.xdist_group(together))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> None:
+    """`invoke test` runs these for its user, whose variables choose engine, daemon and cluster."""
+
+
 @dataclass(frozen=True)
 class Container:
     """A running container of the image, a pod, or what else `--host` names; each command has a time limit inside."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT, require, wait_for
+from tests.conftest import CALLER, ROOT, require, wait_for
+from tests.conftest import crds as dynamo_crds
 from tests.serving.deployed import Verbs
 
 from ngc import catalog
@@ -99,9 +100,18 @@ def sweep(cluster: Cluster, label: str = RUN_LABEL) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def kubeconfig() -> Iterator[None]:
+    """KUBECONFIG of the caller, and the home in which programs that log in to a cluster keep what they need."""
+    require("cluster", None if CALLER.get("KUBECONFIG") else "KUBECONFIG names no cluster to test on")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CALLER.keys() & {"KUBECONFIG", "HOME"}:
+            patch.setenv(name, CALLER[name])
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster(kubeconfig: None) -> Iterator[Cluster]:
     """A namespace of its own on the cluster of KUBECONFIG, its context named outright."""
-    require("cluster", None if os.environ.get("KUBECONFIG") else "KUBECONFIG names no cluster to test on")
     try:
         kubectl.check_program()
         named = subprocess.run([kubectl.PROGRAM, "config", "current-context"], capture_output=True, text=True)
@@ -130,8 +140,7 @@ def namespace(cluster: Cluster) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def verbs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Verbs:
     """The verbs as processes; name the cluster by --context and --namespace."""
-    clean = {key: value for key, value in os.environ.items() if key not in ("NGC_BASE", "NGC_COMPOSE")}
-    return Verbs({**clean, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))})
+    return Verbs({**os.environ, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))})
 
 
 @pytest.fixture(scope="session")
@@ -165,11 +174,10 @@ def crds(cluster: Cluster) -> Iterator[None]:
     if kubectl.call(cluster, "get", "crd", DGD).code == 0:
         yield
         return
-    folder = os.environ.get("DYNAMO_CRDS")
+    folder = str(dynamo_crds() or "")
     require(
         "cluster", None if folder else f"the cluster has no {DGD}, and DYNAMO_CRDS names no folder with its manifests"
     )
-    assert folder is not None
     # Server-side: client-side apply keeps a copy in an annotation, and these are three times as big as one may be.
     kubectl.ask(cluster, "apply", "--server-side", "--field-manager=ngc-test", "-f", folder)
     try:
@@ -238,7 +246,7 @@ def _release(cluster: Cluster) -> None:
 @pytest.fixture(scope="session")
 def viewer(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of a kubeconfig, with one context, of a user without rights."""
-    if given := os.environ.get("KUBECONFIG_VIEWER"):
+    if given := CALLER.get("KUBECONFIG_VIEWER"):
         return given
     kubectl.ask(cluster, "create", "serviceaccount", "viewer")
     token = kubectl.ask(cluster, "create", "token", "viewer", "--duration=1h").out.strip()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tests.conftest import require
+from tests.conftest import crds, require
 
 from ngc import catalog
 from ngc.asked.configs import Config
@@ -25,8 +23,8 @@ def newer() -> dict | None:
     """The CRD of a release that serves v1beta1, in a folder beside the one of DYNAMO_CRDS."""
     from ruamel.yaml import YAML
 
-    given = os.environ.get("DYNAMO_CRDS")
-    for file in sorted(Path(given).resolve().parent.glob("*/*.yaml")) if given else ():
+    given = crds()
+    for file in sorted(given.parent.glob("*/*.yaml")) if given else ():
         data = YAML(typ="safe").load(file)
         if data["spec"]["names"]["kind"] == "DynamoGraphDeployment" and "v1beta1" in {
             v["name"] for v in data["spec"]["versions"]

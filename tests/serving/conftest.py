@@ -20,8 +20,7 @@ from .deployed import Deployed, Verbs, up
 
 @pytest.fixture(scope="session")
 def verbs(tmp_path_factory: pytest.TempPathFactory) -> Verbs:
-    clean = {key: value for key, value in os.environ.items() if key not in ("NGC_BASE", "NGC_COMPOSE")}
-    return Verbs({**clean, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))})
+    return Verbs({**os.environ, "XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))})
 
 
 @pytest.fixture(scope="session")

@@ -83,13 +83,12 @@ def tree(tmp_path: Path, root: Path, unique: str) -> Tree:
 
 @pytest.fixture
 def invoke(root: Path) -> Callable[..., tuple[int, str, str]]:
-    """Run a verb from any folder, without settings of this shell; returns exit code, stdout, stderr."""
+    """Run a verb from any folder; returns exit code, stdout, stderr."""
 
     def run(*words: str, folder: str | Path = "/", **environment: str) -> tuple[int, str, str]:
-        clean = {key: value for key, value in os.environ.items() if key not in ("NGC_BASE", "DYNAMO_CRDS")}
         done = sh.Command(sys.executable)(
             "-m", "invoke", "--search-root", str(root), *words,
-            _env={**clean, **environment}, _cwd=str(folder), _ok_code=list(range(256)), _return_cmd=True, _tty_out=False,
+            _env={**os.environ, **environment}, _cwd=str(folder), _ok_code=list(range(256)), _return_cmd=True, _tty_out=False,
         )  # fmt: skip
         return done.exit_code, done.stdout.decode(), done.stderr.decode()
 
@@ -159,9 +158,8 @@ def table() -> Catalog:
 
 
 @pytest.fixture
-def report(table: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Report]:
+def report(table: Catalog, tmp_path: Path) -> Callable[[str], Report]:
     """Lint a text."""
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
 
     def check(text: str) -> Report:
         path = tmp_path / "config.yaml"

@@ -11,6 +11,7 @@ import pytest
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
+from ngc import docs
 from ngc.errors import Failed
 
 
@@ -78,29 +79,27 @@ def test_the_readme_opens_with_the_two_commands(root):
 
 
 @pytest.mark.parametrize("mark", ["<!-- table rules", "<!-- end of table -->", "<!-- table"])
-def test_a_page_that_lost_its_table_fails_the_check(root, tmp_path, monkeypatch, mark):
-    from ngc import tables
-
+def test_a_page_that_lost_its_table_fails_the_check(root, tmp_path, mark):
     (tmp_path / "configs").mkdir()
     shutil.copytree(root / "docs", tmp_path / "docs")
     shutil.copy(root / "README.md", tmp_path)
     page = tmp_path / "docs" / "VALIDATE.md"
     page.write_text(page.read_text().replace(mark, ""))
     before = page.read_text()
-    monkeypatch.setattr(tables, "ROOT", tmp_path)
     for check in (True, False):
         with pytest.raises(Failed, match="no page has the table 'rules' any more"):
-            tables.main(check)
+            docs.main(check, tmp_path)
     assert page.read_text() == before
 
 
 def test_the_tables_come_from_the_tree(root, tree):
-    from ngc import tables
-
-    text = "<!-- table images: made -->\nstale\n<!-- end of table -->\n"
-    made = tables.filled(text, tree.read())
-    assert "| `dynamo-beta-dev` | what builds | 1.0 MB |" in made
-    assert tables.filled(made, tree.read()) == made
+    page = tree.root / "page.md"
+    page.write_text("<!-- table images: made -->\nstale\n<!-- end of table -->\n")
+    tables = {"images": docs.tables(tree.read())["images"]}
+    made = docs.with_tables([page], tables)
+    assert "| `dynamo-beta-dev` | what builds | 1.0 MB |" in made[page]
+    docs.update(made, check=False)
+    assert docs.with_tables([page], tables) == made
 
 
 def pages(root):

@@ -1,8 +1,6 @@
 """--set: what it changes, what it leaves alone, and what it says to a wrong path or value."""
 
 import io
-import os
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
@@ -11,17 +9,9 @@ from ngc import catalog
 from ngc.deploy import edit, graph, paths
 from ngc.errors import Wrong
 
-from ..conftest import require
-
 CONFIG = catalog.ROOT / "configs" / "vllm-agg.yaml"
-NAMED = os.environ.get("DYNAMO_CRDS")
 WORKER = "spec.services.VllmDecodeWorker"
 ARGS = f"{WORKER}.extraPodSpec.mainContainer.args"
-
-
-@pytest.fixture(autouse=True)
-def without_crds(monkeypatch):
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
 
 
 def written(edited):
@@ -158,18 +148,13 @@ def test_a_fault_that_was_there_before_is_not_the_edits(tmp_path):
 
 def test_with_crds_the_whole_schema_says_what_fits(monkeypatch, crds_folder):
     probe = f"{WORKER}.extraPodSpec.mainContainer.startupProbe.httpGet"
-    edit.apply(graph.load(CONFIG), [f"{probe}.pth=/live"])  # our model is open below a probe
+    settings = [f"{probe}.port=9090", f"{probe}.pth=/live"]
+    edit.apply(graph.load(CONFIG), settings)  # our model is open below a probe
     monkeypatch.setenv("DYNAMO_CRDS", str(crds_folder))
     with pytest.raises(Wrong, match=r"there is no field '.*pth'; write path"):
-        edit.apply(graph.load(CONFIG), [f"{probe}.pth=/live"])
+        edit.apply(graph.load(CONFIG), settings)
     with pytest.raises(Wrong, match="takes a whole number, and this is 'no'"):
         edit.apply(graph.load(CONFIG), [f"{WORKER}.autoscaling.maxReplicas=no"])
-
-
-@pytest.fixture(scope="session")
-def crds_folder():
-    require("crds", None if NAMED else "DYNAMO_CRDS names no folder of Dynamo's CRDs")
-    return Path(NAMED).resolve()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ngc import catalog, enginefiles, tables
+from ngc import catalog, docs
 from ngc.asked.configs import Config
 from ngc.deploy import graph, lint, prepare
 from ngc.deploy.rules.rule import ERROR, INFO, RULES, Found
@@ -40,15 +40,12 @@ def test_every_rule_says_what_happens():
 
 
 @pytest.mark.parametrize("path", sorted(Path(catalog.ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_our_own_configs_have_nothing_but_good_to_know(table, path, monkeypatch):
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
+def test_our_own_configs_have_nothing_but_good_to_know(table, path):
     assert [str(f) for f in lint.check(table, graph.load(path)).findings if f.severity != INFO] == []
 
 
 @pytest.mark.parametrize("path", sorted(Path(catalog.ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
-def test_our_own_configs_are_as_good_with_the_built_image(table, path, monkeypatch):
-    for variable in ("DYNAMO_CRDS", "NGC_BASE"):
-        monkeypatch.delenv(variable, raising=False)
+def test_our_own_configs_are_as_good_with_the_built_image(table, path):
     findings = lint.check(table, prepare.prepare(table, Config(str(path))).graph).findings
     assert [f for f in findings if f.severity != INFO or f.rule == "image-tag"] == []
 
@@ -138,8 +135,7 @@ def test_overrides_count_as_the_engine_file_does(report):
     assert report(text.replace("- --disaggregation-mode", words)).findings == ()
 
 
-def test_what_a_server_says_again_is_left_out(table, tmp_path, monkeypatch):
-    monkeypatch.delenv("DYNAMO_CRDS", raising=False)
+def test_what_a_server_says_again_is_left_out(table, tmp_path):
     (tmp_path / "config.yaml").write_text(GOOD["vllm"].replace("replicas: 1", "replicas: two", 1))
     replicas, name = (("spec", "services", "Frontend", field) for field in ("replicas", "serviceName"))
     said = [("server", Found(keys, "refused", "mend it")) for keys in (replicas, name, ())]
@@ -177,25 +173,23 @@ def test_configs_of_wrong_kinds_are_findings_and_no_crash(report, new):
 def test_the_engine_files_of_configs_come_from_base_configs(root, tmp_path):
     builds = root / "ngc-builds"
     for path in (root / "configs").glob("*.yaml"):
-        assert enginefiles.filled(path, builds) == path.read_text()
+        assert docs.with_engine_files(path, builds) == path.read_text()
     stale = tmp_path / "stale.yaml"
     good = (root / "configs" / "trtllm.yaml").read_text()
     stale.write_text(good.replace("max_batch_size: 64", "max_batch_size: 63"))
-    assert enginefiles.filled(stale, builds) == good
+    assert docs.with_engine_files(stale, builds) == good
     stale.write_text(good.replace("  agg.yaml: |", "  ag.yaml: |"))
     with pytest.raises(Wrong, match=r"stale\.yaml:9: .*/trtllm has no ag\.yaml; the block may name: agg\.yaml, decode"):
-        enginefiles.filled(stale, builds)
+        docs.with_engine_files(stale, builds)
 
 
-def test_a_stale_engine_file_fails_the_check(root, tmp_path, monkeypatch):
+def test_a_stale_engine_file_fails_the_check(root, tmp_path):
     (tmp_path / "configs").mkdir()
     shutil.copytree(root / "docs", tmp_path / "docs")
     shutil.copy(root / "README.md", tmp_path)
     text = (root / "configs" / "trtllm.yaml").read_text()
     (tmp_path / "configs" / "trtllm.yaml").write_text(text.replace("backend: pytorch", "backend: other"))
-    monkeypatch.syspath_prepend(root)  # the table of verbs comes from tasks.py
-    monkeypatch.setattr(tables, "ROOT", tmp_path)
     with pytest.raises(Failed, match=r"trtllm\.yaml: its block of engine files is stale; run `nox -s tables`"):
-        tables.main(check=True)
-    tables.main(check=False)
-    tables.main(check=True)
+        docs.main(check=True, root=tmp_path)
+    docs.main(check=False, root=tmp_path)
+    docs.main(check=True, root=tmp_path)

@@ -131,7 +131,6 @@ def test_colours_go_where_nobody_can_see_them(monkeypatch):
     assert watching.uncoloured("\x1b[2m12:00\x1b[0m \x1b[32m INFO\x1b[0m \x1b[1;31mx") == "12:00  INFO x"
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
-    monkeypatch.delenv("NO_COLOR", raising=False)
     assert (watching.plain(terminal), watching.plain(io.StringIO())) == (False, True)
     monkeypatch.setenv("NO_COLOR", "1")
     assert watching.plain(terminal)

@@ -1,12 +1,12 @@
 """The rules of tests/images/mutations, and that its files keep them. What they break is tried by `nox -s mutants`."""
 
-from xml.etree import ElementTree
-
 import pytest
 
-from ngc import catalog, mutants
+from ngc import catalog
 from ngc.errors import Wrong
-from ngc.mutants import Mutation, Result, Said
+
+from ..images import mutants
+from ..images.mutants import Mutation, Result, Said
 
 GOOD = "# vllm-runtime: test_one, test_two[User]\nARG IMAGE\nFROM ${IMAGE}\nUSER 1000\n"
 
@@ -61,19 +61,26 @@ def test_only_a_failure_of_every_named_test_is_a_catch(tmp_path):
 
 
 def test_verdicts_are_read_by_name_and_parameter():
-    report = ElementTree.fromstring(
-        '<r><testcase name="test_one[image:1-User]"><failure message="it says\nmore"/></testcase>'
-        '<testcase name="test_one[image:1-Cmd]"/><testcase name="test_two[image:1]"><error/></testcase>'
-        '<testcase name="test_two[image:2]"/></r>'
-    )
-    cases = list(report.iter("testcase"))
-    verdicts = {test: mutants._verdict(test, cases) for test in ("test_one", "test_one[Cmd]", "test_two", "test_three")}
+    ran = [
+        {"id": f"tests/images/common/test_x.py::{name}", "outcome": outcome, "phase": phase, "reason": reason}
+        for name, outcome, phase, reason in (
+            ("test_one[image:1-User]", "failed", "call", "it says\nmore"),
+            ("test_one[image:1-Cmd]", "passed", "", ""),
+            ("test_two[image:1]", "failed", "setup", "a fixture is broken"),
+            ("test_two[image:2]", "passed", "", ""),
+            ("test_four[image:1]", "skipped", "", "no GPU"),
+        )
+    ]
+    tests = ("test_one", "test_one[Cmd]", "test_two", "test_three", "test_four")
+    verdicts = {test: mutants.verdict(test, ran) for test in tests}
     assert {test: said.word for test, said in verdicts.items()} == {
         "test_one": "failed",
         "test_one[Cmd]": "passed",
         "test_two": "error",
         "test_three": "not run",
+        "test_four": "skipped",
     }
+    assert (verdicts["test_one"].why, verdicts["test_four"].why) == ("it says", "no GPU")
 
 
 def test_a_sample_is_the_same_each_time_and_an_empty_choice_is_an_error():

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ngc import docs, output
 from ngc import engine as engines
-from ngc import output, tables
 from ngc.comparing import page, plot
 
 HOSTILE = "\x1b]0;PWN\x07[red]x[/red]\u202ea|b```<&\nERROR: forged\r\x9b2J"
@@ -157,5 +157,5 @@ def test_text_of_others_is_text_in_a_picture():
 def test_a_text_ends_no_cell_of_a_page(tree):
     image = tree.builds / "alpha" / "image.yaml"
     image.write_text(image.read_text().replace("purpose: for tests", 'purpose: "a | b\\n| c"'))
-    filled = tables.filled("<!-- table images: made -->\n<!-- end of table -->\n", tree.read())
+    filled = docs.markdown(docs.tables(tree.read())["images"])
     assert {line.replace("\\|", "").count("|") for line in filled.splitlines() if line.startswith("|")} == {4}

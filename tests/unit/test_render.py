@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import sys
 from functools import partial
 
@@ -194,9 +193,7 @@ def test_a_value_of_another_kind_is_refused_and_not_rendered_as_something_else(
 )
 def test_a_reader_that_leaves_early_is_no_error(root, words, reader):
     line = f"{sys.executable} -m invoke --search-root {root} {words} | {reader}"
-    # Buffered, as where nothing is set: what is left is written only at the end.
-    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    done = sh.Command("sh")("-c", line, _cwd="/", _env=buffered, _return_cmd=True, _tty_out=False)
+    done = sh.Command("sh")("-c", line, _cwd="/", _return_cmd=True, _tty_out=False)
     said = done.stderr.decode()
     assert "Error" not in said and "Exception" not in said
     assert len(said.splitlines()) <= 1

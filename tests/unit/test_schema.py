@@ -1,8 +1,5 @@
 """Configs against the schemas of real CRDs, in the folder of folders that DYNAMO_CRDS's parent is: one per version of Dynamo."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from ngc import catalog
@@ -10,6 +7,7 @@ from ngc.deploy import fields, graph, schema
 from ngc.deploy.graph import plain
 from ngc.errors import Wrong
 
+from ..conftest import crds as named
 from ..conftest import require
 
 CONFIGS = sorted((catalog.ROOT / "configs").glob("*.yaml"))
@@ -22,8 +20,8 @@ TYPOS = {
 
 def folders():
     """The folder that DYNAMO_CRDS names, and those beside it: CRDs of other versions."""
-    named = os.environ.get(schema.VARIABLE)
-    return sorted(p for p in Path(named).resolve().parent.iterdir() if p.is_dir()) if named else []
+    folder = named()
+    return sorted(path for path in folder.parent.iterdir() if path.is_dir()) if folder else []
 
 
 @pytest.fixture(params=folders() or [None], ids=lambda path: path.name if path else "none")

@@ -158,6 +158,11 @@ def test_the_end_of_a_run_is_one_table_with_the_reasons_of_all_skips(run, words)
     assert report["groups"] == [{"image": "image:1", "group": "common", "passed": 2, "failed": 2, "skipped": 1}]
     by_name = {test["id"].partition("::")[2].partition("@")[0]: test for test in report["tests"]}
     assert by_name["test_bad_at_its_end"]["outcome"] == "failed"
+    assert {name: test["phase"] for name, test in by_name.items() if test["phase"]} == {
+        "test_bad": "call",
+        "test_bad_at_its_end": "teardown",
+    }
+    assert by_name["test_bad"]["reason"] == "assert 0"
     assert by_name["test_lacking"]["reason"] == "no GPU"
     assert by_name["test_figure"]["measured"]["gigabytes"] == 7
     assert report["executed"] is True

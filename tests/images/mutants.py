@@ -1,7 +1,7 @@
 """Was each contract test seen failing? Images that break one fact each, and which test catches which.
 
-A mutation is a file tests/images/mutations/Dockerfile.<name>: its first line names the image it starts from and the tests
-that must fail on it, `# FRAMEWORK-TARGET: test_one, test_two[User]`. `nox -s mutants` runs this; the images must be built.
+A mutation is a file mutations/Dockerfile.<name>: its first line names the image it starts from and the tests that must
+fail on it, `# FRAMEWORK-TARGET: test_one, test_two[User]`. `nox -s mutants` runs this; the images must be built.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,9 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from xml.etree import ElementTree
-
-import sh
+from typing import Any
 
 from ngc import catalog, engine, testing
 from ngc.asked.images import Images
@@ -28,11 +27,10 @@ from ngc.engine import Engine
 from ngc.errors import Failed, Wrong
 from ngc.testing import SUBJECTS_VARIABLE, Subject
 
-FOLDER = ROOT / "tests" / "images" / "mutations"
-TESTS = ROOT / "tests" / "images"
+TESTS = Path(__file__).resolve().parent
+FOLDER = TESTS / "mutations"
 SAMPLE_EVERY = 7  # of the mutations in order of their names: ten of them, about a minute
 BUILD_SECONDS, TEST_SECONDS = 120, 300
-_ANY = list(range(256))
 _HEADER = re.compile(r"# (?P<image>[a-z0-9-]+): (?P<tests>test_\w+(\[\w+\])?(, test_\w+(\[\w+\])?)*)")
 _NODE = re.compile(r"^(?P<file>tests/images/[\w/]+\.py)::(?P<test>test_\w+)\[(?P<image>[^\]]*)\]", re.MULTILINE)
 
@@ -49,7 +47,7 @@ class Mutation:
 
 @dataclass(frozen=True)
 class Said:
-    """What became of a test: passed, failed, error, skipped or not run; and the first line of why."""
+    """What became of a test: passed, failed, error (in a fixture), skipped or not run; and the first line of why."""
 
     word: str
     why: str = ""
@@ -95,9 +93,8 @@ def chosen(mutations: Sequence[Mutation], sample: bool, words: Sequence[str]) ->
 def collected(subjects: Mapping[str, Subject]) -> dict[str, set[str]]:
     """For each contract test without a GPU (file::name), the keys of the images that are held to it."""
     keys = {subject.image: key for key, subject in subjects.items()}
-    command = _pytest([*subjects.values()], "--collect-only", "-q", "-m", "not gpu", str(TESTS))
     found: dict[str, set[str]] = {}
-    for node in _NODE.finditer(str(command(_ok_code=_ANY))):
+    for node in _NODE.finditer(pytest([*subjects.values()], "--collect-only")):
         if "/stand_in/" not in node["file"]:
             key = next(key for image, key in keys.items() if node["image"].startswith(image))
             found.setdefault(f"{node['file']}::{node['test']}", set()).add(key)
@@ -108,75 +105,84 @@ def collected(subjects: Mapping[str, Subject]) -> dict[str, set[str]]:
 
 def unproven(tests: Mapping[str, set[str]], mutations: Iterable[Mutation]) -> list[str]:
     """Contract tests that no mutation is for."""
-    proven = {
+    proven = {(one.image, test.partition("[")[0]) for one in mutations for test in one.tests}
+    return sorted(
         node
-        for mutation in mutations
         for node, images in tests.items()
-        if mutation.image in images and node.partition("::")[2] in {name.partition("[")[0] for name in mutation.tests}
-    }
-    return sorted(set(tests) - proven)
+        if not any((image, node.partition("::")[2]) in proven for image in images)
+    )
 
 
 def try_out(client: Engine, mutation: Mutation, subject: Subject) -> Result:
     """Build a mutation, hold it to the tests it is for, remove it."""
     begun = time.monotonic()
     image = f"dynamo-mutant-{mutation.name}:{os.getpid()}"
+    words = ("--file", str(mutation.dockerfile), "--build-arg", f"IMAGE={client.local(subject.image)}")
     try:
         with tempfile.TemporaryDirectory() as empty:
-            sh.Command(client.client)(
-                "build", "--quiet", "--file", str(mutation.dockerfile), "--build-arg",
-                f"IMAGE={client.local(subject.image)}", "--tag", client.local(image), empty,
-                _env=client.environment, _tty_out=False, _timeout=BUILD_SECONDS,
-            )  # fmt: skip
+            build = (client.client, "build", "--quiet", *words, "--tag", client.local(image), empty)
+            done = call(build, BUILD_SECONDS, client.environment)
+        if done.returncode:
+            raise Failed(f"it does not build: {' '.join(done.stdout.strip().splitlines()[-3:])[:300]}")
         said = run([replace(subject, image=image)], mutation.tests)
         return Result(mutation, said, time.monotonic() - begun)
-    except sh.ErrorReturnCode as error:
-        last = error.stderr.decode(errors="replace").strip().splitlines()[-3:]
-        return Result(mutation, {}, time.monotonic() - begun, f"it does not build: {' '.join(last)[:300]}")
-    except (Failed, sh.TimeoutException) as error:
-        return Result(mutation, {}, time.monotonic() - begun, str(error) or "it takes too long")
+    except Failed as error:
+        return Result(mutation, {}, time.monotonic() - begun, str(error))
     finally:
         engine.ask(client, "image", "rm", "--force", client.local(image), fails=False)
 
 
-def run(subjects: Sequence[Subject], tests: Sequence[str]) -> dict[str, Said]:
-    """Run tests by name, and say what became of each. Raises Failed if one did not run.
+def call(words: Sequence[str], seconds: float, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a program ended with, and all that it printed as stdout. Raises Failed if it takes longer."""
+    options: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+        "errors": "replace",
+    }
+    try:
+        return subprocess.run(words, cwd=ROOT, env=environment, timeout=seconds, check=False, **options)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"it takes longer than {seconds:.0f} s") from None
 
-    A test with parameters has failed if it failed with one of them, and passed if it passed with one and failed with none.
-    """
+
+def run(subjects: Sequence[Subject], tests: Sequence[str]) -> dict[str, Said]:
+    """Run tests by name, and say what became of each. Raises Failed if one did not run."""
     names = (name.rstrip("]").partition("[")[::2] for name in tests)
     words = [f"({name} and {parameter})" if parameter else name for name, parameter in names]
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
-        options = ("-q", "-k", " or ".join(words), "-m", "not gpu", "--deselect", str(TESTS / "stand_in"))
-        command = _pytest(subjects, *options, f"--junitxml={report}", str(TESTS))
-        out = str(command(_ok_code=_ANY, _err_to_out=True, _timeout=TEST_SECONDS))
+        report = Path(folder, "report.json")
+        options = ("--deselect", str(TESTS / "stand_in"), f"--report-json={report}")
+        out = pytest(subjects, "-k", " or ".join(words), *options)
         if not report.exists():
             raise Failed(f"pytest did not run: {out[-500:]}")
-        cases = list(ElementTree.parse(report).iter("testcase"))
-    said = {test: _verdict(test, cases) for test in tests}
+        ran = json.loads(report.read_text())["tests"]
+    said = {test: verdict(test, ran) for test in tests}
     if lost := [test for test, one in said.items() if one.word == "not run"]:
         raise Failed(f"there is no test {', '.join(lost)} for {subjects[0].framework}-{subjects[0].target}")
     return said
 
 
-def _verdict(test: str, cases: Sequence[ElementTree.Element]) -> Said:
+def verdict(test: str, ran: Sequence[Mapping[str, Any]]) -> Said:
+    """What the tests of a JSON report say of a test, which may name one of its parameters.
+
+    A test with parameters has failed if it failed with one of them, and passed if it passed with one and failed with none.
+    """
     name, _, parameter = test.rstrip("]").partition("[")
     found: dict[str, Said] = {}
-    words = {"failure": "failed", "error": "error", "skipped": "skipped"}
-    for case in cases:
-        own, _, given = case.get("name", "").partition("[")
+    for one in ran:
+        own, _, given = one["id"].partition("::")[2].partition("[")
         if own == name and (not parameter or given.endswith(f"-{parameter}]")):
-            bad = next((child for child in case if child.tag in words), None)
-            word = "passed" if bad is None else words[bad.tag]
-            why = "" if bad is None else (bad.get("message") or "").strip().partition("\n")[0]
-            found.setdefault(word, Said(word, why))
+            word = "error" if one["phase"] not in ("", "call") else one["outcome"]
+            found.setdefault(word, Said(word, one["reason"].strip().partition("\n")[0]))
     return next((found[word] for word in ("failed", "error", "passed", "skipped") if word in found), Said("not run"))
 
 
-def _pytest(subjects: Sequence[Subject], *arguments: str) -> sh.Command:
+def pytest(subjects: Sequence[Subject], *words: str) -> str:
+    """What pytest prints of the contract tests without a GPU. Raises Failed."""
     environment = {**os.environ, SUBJECTS_VARIABLE: json.dumps([asdict(subject) for subject in subjects])}
-    return sh.Command(sys.executable).bake("-m", "pytest", *arguments, _env=environment, _tty_out=False, _cwd=str(ROOT))
+    command = (sys.executable, "-m", "pytest", "-q", "-m", "not gpu", *words, str(TESTS))
+    return call(command, TEST_SECONDS, environment).stdout
 
 
 def control(subjects: Mapping[str, Subject], mutations: Sequence[Mutation]) -> dict[str, dict[str, Said]]:
@@ -205,16 +211,11 @@ def table(results: Sequence[Result], before: Mapping[str, Mapping[str, Said]]) -
 
 
 def main(words: Sequence[str]) -> int:
+    """The whole: 1 if a mutation survives or a test has none. Raises Wrong and Failed."""
     parser = argparse.ArgumentParser(prog="nox -s mutants --", description="break images, and see which test notices")
     parser.add_argument("--sample", action="store_true", help=f"only every {SAMPLE_EVERY}th mutation")
-    parser.add_argument(
-        "-k",
-        dest="words",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="mutations with this in their name; may be repeated",
-    )
+    several = {"action": "append", "default": [], "metavar": "NAME"}
+    parser.add_argument("-k", dest="words", **several, help="mutations with this in their name; may be repeated")
     parser.add_argument("--base", default="stand-in", help="the base of the images to break (default: %(default)s)")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="mutations at the same time (default: cores)"
@@ -229,25 +230,20 @@ def main(words: Sequence[str]) -> int:
     todo = chosen(mutations, options.sample, options.words)
     before = control(subjects, todo)
     client = engine.builder()
+    results = []
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = []
         for result in pool.map(lambda one: try_out(client, one, subjects[one.image]), todo):
-            print(
-                f"{'caught  ' if result.caught else 'SURVIVED'} {result.mutation.name} ({result.seconds:.1f} s)",
-                file=sys.stderr,
-            )
+            state = "caught  " if result.caught else "SURVIVED"
+            print(f"{state} {result.mutation.name} ({result.seconds:.1f} s)", file=sys.stderr)
             results.append(result)
     print(table(results, before))
-    survivors = [result.mutation.name for result in results if not result.caught]
+    survivors = [result for result in results if not result.caught]
     print(f"\n{len(results)} mutations, {len(survivors)} survived, {time.monotonic() - begun:.0f} s")
     for node in missing:
         print(f"error: no mutation is for {node}; add a file to {FOLDER.relative_to(ROOT)}", file=sys.stderr)
-    for result in results:
-        if not result.caught:
-            print(
-                f"error: {result.mutation.name} survived: {result.error or {test: one.word for test, one in result.said.items()}}",
-                file=sys.stderr,
-            )
+    for result in survivors:
+        why = result.error or {test: one.word for test, one in result.said.items()}
+        print(f"error: {result.mutation.name} survived: {why}", file=sys.stderr)
     return 1 if survivors or missing else 0
 
 
