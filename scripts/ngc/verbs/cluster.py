@@ -31,14 +31,14 @@ def deploy(asked: Deploy) -> None:
 @verb(Diff)
 def diff(asked: Diff) -> None:
     """What a deploy would change in the cluster; exit 0 nothing, 1 something, more for an error, as kubectl's."""
-    from ngc import catalog
+    from ngc import catalog, output
     from ngc.deploy.cluster import deploying
 
     try:
         code, text = deploying.diff(catalog.read(), asked)
     except Failed as error:
         # 1 would say that something differs.
-        raise Exit(f"error: {error}", code=max(2, error.code)) from None
+        raise Exit(output.harmless(f"error: {error}"), code=max(2, error.code)) from None
     print(text, end="")
     if code:
         raise Exit(code=code)
