@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TRIES = 5  # in a row without a byte
 _SLOW_TRIES = 3  # in a row with hardly any
-_WINDOW = 3.0  # seconds over which the speed is taken
+_WINDOW = 2.0  # seconds over which the speed is taken
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_WAIT = 12.0  # seconds in a row that Retry-After may ask for; a registry that wants more has answered
 
