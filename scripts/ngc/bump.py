@@ -113,7 +113,7 @@ def _answer(
     access = registry.Access(replace(there, tag=tag.name), "or name a copy with --mirror=HOST")
     digest, manifest = access.manifest(tag.name)
     here = bases.host_platform()
-    platforms = list(filter(None, manifest.platforms)) or [here]
+    platforms = manifest.named or (here,)
     remote = registry.look_up(access.reference, here if here in platforms else platforms[0])
     return remote, digest if asked.pin else None
 

@@ -93,7 +93,7 @@ def _planned(source: Reference, target: Reference, before: Sequence[Copy]) -> Co
     }
     near |= dict.fromkeys(blobs, source.repository) if source.host == target.host else {}
     mounted = {name: near[name] for name in blobs if name not in there and name in near}
-    platforms = tuple(filter(None, top.content.platforms))
+    platforms = top.content.named
     named = (*found, replace(top, name=tag))
     return Copy(source, target, top.digest, platforms, named, blobs, there, mounted, done)
 
@@ -106,11 +106,8 @@ def _manifests(access: Access, name: str) -> list[Stored]:
     def one(name: str, depth: int) -> None:
         if depth > _DEEPEST or len(found) >= _MOST or sum(len(each.data) for each in found.values()) > _LARGEST:
             raise Failed(f"{title} is an index of more manifests than an image has; name another one")
-        answer = access.get(f"/manifests/{name}", {"Accept": ", ".join(manifests.KINDS)})
-        digest = manifests.digest_of(answer.data)
-        if name.startswith("sha256:"):
-            manifests.checked(answer.data, name, title)
-        manifest = access.read(answer, Manifest, "manifest")
+        answer = access.manifest_as_sent(name)
+        digest, manifest = manifests.digest_of(answer.data), access.read(answer, Manifest, "manifest")
         if manifest.manifests is None and manifest.layers is None:
             kind = manifest.mediaType or "of an old kind"
             raise Failed(f"{title} is neither an image nor an index, but {kind}; name another one")

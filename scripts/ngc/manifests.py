@@ -73,6 +73,11 @@ class Manifest(Struct, frozen=True):
                 found.setdefault(str(entry.platform or ""), entry.digest)
         return found
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The platforms that an index names; () for a manifest, which does not say."""
+        return tuple(filter(None, self.platforms))
+
 
 class RunConfig(Struct, frozen=True):
     """How an image's containers are run."""

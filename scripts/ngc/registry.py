@@ -46,15 +46,14 @@ def look_up(reference: Reference, platform: str) -> Remote:
     Raises Wrong for what is not there (tag, platform), Failed for a registry that does not answer or wants a login.
     """
     access = Access(reference, elsewhere=ELSEWHERE)
-    top = digest, manifest = access.manifest(reference.digest or reference.tag or "latest")
+    digest, manifest = access.manifest(reference.digest or reference.tag or "latest")
+    platforms = manifest.named
     if manifest.manifests is not None:
         _, manifest = access.manifest(manifests.choose(reference, manifest, platform, INSTEAD))
     described, layers = manifests.parts(manifest, str(reference))
     config = access.config(described.digest)
     compressed = sum(layer.size for layer in layers)
-    return Remote(
-        reference, digest, tuple(top[1].platforms), compressed, config.run.User or "", config.run.Labels or {}
-    )
+    return Remote(reference, digest, platforms, compressed, config.run.User or "", config.labels)
 
 
 class Access:
@@ -82,10 +81,15 @@ class Access:
 
     def manifest(self, version: str) -> tuple[str, Manifest]:
         """(digest, manifest or index) of a tag or digest; content that has not the digest asked for is refused."""
+        answer = self.manifest_as_sent(version)
+        return manifests.digest_of(answer.data), self.read(answer, Manifest, "manifest")
+
+    def manifest_as_sent(self, version: str) -> Answer:
+        """The bytes of a manifest or index, held to the digest where one was asked for."""
         answer = self.get(f"/manifests/{version}", {"Accept": ", ".join(manifests.KINDS)})
         if version.startswith("sha256:"):
             manifests.checked(answer.data, version, str(self.reference))
-        return manifests.digest_of(answer.data), self.read(answer, Manifest, "manifest")
+        return answer
 
     def config(self, digest: str) -> Config:
         """The config file of that digest."""

@@ -92,7 +92,7 @@ def listed(access: registry.Access) -> tuple[str, ...]:
 def _platforms(access: registry.Access, tag: str) -> tuple[str, ...]:
     _, manifest = access.manifest(tag)
     if manifest.manifests is not None:
-        return tuple(filter(None, manifest.platforms))
+        return manifest.named
     described, _ = manifests.parts(manifest, str(access.reference))
     return tuple(filter(None, (access.config(described.digest).platform,)))
 

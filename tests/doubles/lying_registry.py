@@ -6,15 +6,15 @@ import gzip
 import hashlib
 import io
 import json
-import ssl
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from .server import listening
 
 INDEX, MANIFEST, CONFIG, BLOB, TAGS, TOKEN, HEAD = "index", "manifest", "config", "blob", "tags", "token", "head"
 OCI = "application/vnd.oci.image."
@@ -154,25 +154,6 @@ class Handler(BaseHTTPRequestHandler):
 def serving(registry: Registry, certificate: tuple[Path, Path] | None = None) -> Iterator[Registry]:
     """Serve on a port of its own; `certificate`: (certificate, key) for TLS."""
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64
-
-        def handle_error(self, *_: Any) -> None:
-            pass  # connections that are broken on purpose are no news
-
-    server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"registry": registry}))
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        registry.scheme = "https"
-    registry.host = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    registry.scheme = "https" if certificate else "http"
+    with listening(type("Bound", (Handler,), {"registry": registry}), certificate) as registry.host:
         yield registry
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
+
+from .server import listening
 
 
 @dataclass
@@ -87,20 +89,5 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 @contextmanager
 def serving(proxy: Proxy) -> Iterator[Proxy]:
     """Serve on a port of its own."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            pass  # a peer that has gone
-
-    server = Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"proxy": proxy}))
-    proxy.host = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(type("Bound", (_Handler,), {"proxy": proxy})) as proxy.host:
         yield proxy
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

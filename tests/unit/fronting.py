@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from ..doubles.server import listening
 from .extracting import DOCKER, OCI, Image, digest_of
 
 
@@ -139,24 +140,3 @@ def serving(front: Front) -> Iterator[Front]:
     """Serve a front on a port of its own."""
     with listening(type("Handler", (_Handler,), {"front": front, "protocol_version": "HTTP/1.1"})) as front.host:
         yield front
-
-
-@contextmanager
-def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Answer on a port of its own, whose address this is; connections that are broken on purpose are no news."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: Any) -> None:
-            pass
-
-    server = Server(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

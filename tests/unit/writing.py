@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
-from .fronting import listening
+from ..doubles.server import listening
 
 
 @dataclass

@@ -59,14 +59,14 @@ def published(image: str) -> Published | Wrong | Failed | None:
 def _look_up(reference: Reference) -> Published:
     access = registry.Access(reference, INSTEAD)
     _, manifest = access.manifest(reference.digest or reference.tag or "latest")
-    platforms = tuple(filter(None, manifest.platforms))
+    platforms = manifest.named
     if manifest.manifests is not None:
         if not manifest.platforms:
             raise Wrong(f"{reference} is a list of no images; push it again, {INSTEAD}")
         _, manifest = access.manifest(manifests.valid(next(iter(manifest.platforms.values())), str(reference)))
     config = access.config(manifests.parts(manifest, str(reference))[0].digest)
     platforms = platforms or tuple(filter(None, (config.platform,)))
-    stand_in = bases.is_stand_in(config.run.Labels or {})
+    stand_in = bases.is_stand_in(config.labels)
     return Published(platforms, config.run.User or "", stand_in, logins.find(reference) is None)
 
 
